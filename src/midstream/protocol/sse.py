@@ -1,0 +1,165 @@
+"""Bytes to frames and back: server-sent events, by the rules of WHATWG HTML §9.2.6.
+
+Rule: every byte that came in comes out again, in a block or in `pending`; nothing here knows what a frame means.
+"""
+
+import re
+from typing import NamedTuple
+
+from midstream.protocol.frames import Frame, FrameTooLarge
+
+# The Anthropic SDK reads one event of 20 MB without complaint, so midstream must; the next power of two is the bound.
+FRAME_BYTES_MAX = 32 << 20
+
+# A wait of 10^15 ms is 30,000 years; and Python refuses to read numbers of several thousand digits.
+RETRY_DIGITS_MAX = 15
+
+# Two line ends in a row. Atomic, so that "\r\n" is never read as two.
+_BOUNDARY = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r|\n)")
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_BOM = b"\xef\xbb\xbf"
+_NEWLINE = ord("\n")
+
+
+class _Fields(NamedTuple):
+    """What one block says."""
+
+    frame: Frame | None
+    id: str | None
+    retry_ms: int | None
+
+
+class Decoder:
+    """Turns chunks of a body into blocks, and blocks into frames. Any chunking gives the same frames."""
+
+    def __init__(self, *, frame_bytes_max: int = FRAME_BYTES_MAX) -> None:
+        self.last_event_id = ""
+        """The running value: that of the last block that was parsed and had one."""
+        self.retry_ms: int | None = None
+        """The running value: what the last ``retry`` field asked for."""
+        self._frame_bytes_max = frame_bytes_max
+        self._pending = bytearray()
+        # There is a "\r" in the pending bytes, or the last block ended in one.
+        self._carriage = False
+        self._after_carriage = False
+        self._begun = False
+
+    @property
+    def pending(self) -> bytes:
+        """What came after the last whole block."""
+        return bytes(self._pending)
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The frames that this chunk completes."""
+        parse = self.parse
+        return [frame for block in self.split(data) if (frame := parse(block)) is not None]
+
+    def split(self, data: bytes) -> list[bytes]:
+        """The blocks that this chunk completes, each with its blank line, exactly as received.
+
+        A block may hold no event. Raises `FrameTooLarge` when an unfinished block is over the bound, but never
+        in place of blocks that are whole: then the next chunk raises.
+        """
+        if self._carriage or b"\r" in data:
+            return self._split_at_any_line_end(data)
+        pending = self._pending
+        if pending:
+            # The pending bytes are not searched again: only their last byte can be part of a boundary.
+            if b"\n\n" not in data and not (pending[-1] == _NEWLINE and data.startswith(b"\n")):
+                pending += data
+                self._check_size()
+                return []
+            data = bytes(pending) + data
+            pending.clear()
+        blocks = data.split(b"\n\n")
+        if rest := blocks.pop():
+            pending += rest
+            if not blocks:
+                self._check_size()
+        return [block + b"\n\n" for block in blocks]
+
+    def parse(self, block: bytes) -> Frame | None:
+        """One block as a frame, or ``None`` if it has no data line. Blocks must come in order."""
+        if not self._begun:
+            self._begun = True
+            block = block.removeprefix(_BOM)
+        fields = _read(block)
+        if fields.id is not None:
+            self.last_event_id = fields.id
+        if fields.retry_ms is not None:
+            self.retry_ms = fields.retry_ms
+        return fields.frame
+
+    def parse_pending(self) -> Frame | None:
+        """What the pending bytes would be if their blank line had come. Changes nothing."""
+        block = self.pending
+        return _read(block if self._begun else block.removeprefix(_BOM)).frame
+
+    def _split_at_any_line_end(self, data: bytes) -> list[bytes]:
+        blocks = []
+        if self._after_carriage and data:
+            self._after_carriage = False
+            if data[0] == _NEWLINE:  # it belongs to the "\r" that ended the last block
+                blocks.append(b"\n")
+                data = data[1:]
+        pending = self._pending
+        # At most "\r\n" of what was searched before can be part of a boundary.
+        start = max(0, len(pending) - 2)
+        pending += data
+        if _BOUNDARY.search(pending, start) is None:
+            self._carriage = self._carriage or b"\r" in data
+            if not blocks:
+                self._check_size()
+        else:
+            blocks += self._cut(bytes(pending), start)
+        return blocks
+
+    def _cut(self, data: bytes, start: int) -> list[bytes]:
+        ends = [boundary.end() for boundary in _BOUNDARY.finditer(data, start)]
+        begins = [0, *ends]
+        rest = data[ends[-1] :]
+        self._pending[:] = rest
+        self._after_carriage = not rest and data.endswith(b"\r")
+        self._carriage = self._after_carriage or b"\r" in rest
+        return [data[begin:end] for begin, end in zip(begins, ends, strict=False)]
+
+    def _check_size(self) -> None:
+        if len(self._pending) > self._frame_bytes_max:
+            raise FrameTooLarge(len(self._pending), self._frame_bytes_max)
+
+
+def encode(name: str, data: bytes, id: str | None = None) -> bytes:
+    """One event as bytes. Each line of the data becomes a ``data`` line; any line end is read back as ``\\n``."""
+    lines = [] if id is None else [b"id: " + _one_line(id)]
+    lines.append(b"event: " + _one_line(name))
+    lines += [b"data: " + line for line in _LINE_END.split(data)]
+    return b"\n".join(lines) + b"\n\n"
+
+
+def _one_line(value: str) -> bytes:
+    if not {"\r", "\n", "\0"}.isdisjoint(value):
+        raise ValueError("an event name or id must be one line without NUL")
+    return value.encode()
+
+
+def _read(block: bytes) -> _Fields:
+    """The fields of one block. Empty lines are passed over: a block may begin with one."""
+    name, id, retry_ms = "", None, None
+    data: list[bytes] = []
+    for line in _lines(block):
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value.decode(errors="replace")
+        elif field == b"id" and b"\0" not in value:
+            id = value.decode(errors="replace")
+        elif field == b"retry" and value.isdigit() and len(value) <= RETRY_DIGITS_MAX:
+            retry_ms = int(value)
+    frame = Frame(name or "message", b"\n".join(data), id) if data else None
+    return _Fields(frame, id, retry_ms)
+
+
+def _lines(block: bytes) -> list[bytes]:
+    return block.split(b"\n") if b"\r" not in block else _LINE_END.split(block)
