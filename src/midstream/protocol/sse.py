@@ -14,6 +14,10 @@ FRAME_BYTES_MAX = 32 << 20
 # A wait of 10^15 ms is 30,000 years; and Python refuses to read numbers of several thousand digits.
 RETRY_DIGITS_MAX = 15
 
+# The Messages API has nine event names, other dialects a dozen: what is over that is not worth remembering.
+_HEADS_MAX = 64
+_HEAD_BYTES_MAX = 64
+
 # Two line ends in a row. Atomic, so that "\r\n" is never read as two.
 _BOUNDARY = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r|\n)")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
@@ -43,6 +47,8 @@ class Decoder:
         self._carriage = False
         self._after_carriage = False
         self._begun = False
+        # First lines ("event: ping") whose name is known: nearly every block has one of them, and one line of data.
+        self._heads: dict[bytes, str] = {}
 
     @property
     def pending(self) -> bytes:
@@ -71,6 +77,8 @@ class Decoder:
                 return []
             data = bytes(pending) + data
             pending.clear()
+        if data.find(b"\n\n") == len(data) - 2 >= 0:
+            return [data]  # exactly one block, the common chunk: no copy
         blocks = data.split(b"\n\n")
         if rest := blocks.pop():
             pending += rest
@@ -80,6 +88,20 @@ class Decoder:
 
     def parse(self, block: bytes) -> Frame | None:
         """One block as a frame, or ``None`` if it has no data line. Blocks must come in order."""
+        head, _, rest = block.partition(b"\ndata: ")
+        name = self._heads.get(head)
+        if name is not None:
+            data, _, end = rest.partition(b"\n")
+            if end == b"\n" and b"\r" not in data:
+                return Frame(name, data)
+        return self._parse_any(block, head)
+
+    def parse_pending(self) -> Frame | None:
+        """What the pending bytes would be if their blank line had come. Changes nothing."""
+        block = self.pending
+        return _read(block if self._begun else block.removeprefix(_BOM)).frame
+
+    def _parse_any(self, block: bytes, head: bytes) -> Frame | None:
         if not self._begun:
             self._begun = True
             block = block.removeprefix(_BOM)
@@ -88,12 +110,14 @@ class Decoder:
             self.last_event_id = fields.id
         if fields.retry_ms is not None:
             self.retry_ms = fields.retry_ms
+        if fields.frame is not None:
+            self._remember(head, fields.frame.name)
         return fields.frame
 
-    def parse_pending(self) -> Frame | None:
-        """What the pending bytes would be if their blank line had come. Changes nothing."""
-        block = self.pending
-        return _read(block if self._begun else block.removeprefix(_BOM)).frame
+    def _remember(self, head: bytes, name: str) -> None:
+        short = len(head) <= _HEAD_BYTES_MAX and len(self._heads) < _HEADS_MAX
+        if short and head == b"event: " + name.encode():
+            self._heads[head] = name
 
     def _split_at_any_line_end(self, data: bytes) -> list[bytes]:
         blocks = []
