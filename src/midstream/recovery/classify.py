@@ -86,9 +86,17 @@ def from_error_event(error: Mapping[str, object], phase: Phase, request_id: str 
     )
 
 
-def from_exception_frame(name: str, payload: bytes, phase: Phase, request_id: str | None = None) -> Failure:
-    """An exception or error frame of an AWS event stream; ``name`` is its ``:exception-type`` or ``:error-code``."""
+def from_exception_frame(
+    name: str, payload: bytes, phase: Phase, request_id: str | None = None, *, message: str | None = None
+) -> Failure:
+    """An exception or error frame of an AWS event stream.
+
+    ``name`` is its ``:exception-type`` or ``:error-code``; ``message`` the ``:error-message`` of an error frame, whose
+    payload is empty.
+    """
     said = _said(_json_or_text(payload))
+    if said.message is None:
+        said = said._replace(message=message)
     kind, status = _AWS_BY_LOWER_NAME.get((_aws_name(name) or "").lower(), (Kind.SERVER_ERROR, 500))
     if _goes_by_original(name) and said.original_status is not None:
         kind, status = kind_of_status(said.original_status), said.original_status
@@ -141,13 +149,11 @@ class _Said(NamedTuple):
 
 
 def _said(body: object) -> _Said:
-    if not _is_shallow(body):
-        body = None
     outer = _mapping(body)
     error = _mapping(outer.get("error"))
     midstream = _mapping(error.get("midstream"))
     return _Said(
-        body=body,
+        body=body if _is_shallow(body) else None,
         error_type=_text(error.get("type")) or _text(error.get("status")),
         error_code=_text(_mapping(error.get("details")).get("error_code")),
         message=_first_text(error.get("message"), outer.get("message"), outer.get("Message"), outer.get("error")),
