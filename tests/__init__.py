@@ -1,0 +1,1 @@
+"""The tests: they mirror src/, one test module for each source module."""
