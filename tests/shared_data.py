@@ -41,7 +41,8 @@ class Capture:
     @property
     def notes(self) -> dict[str, Any]:
         """The whole provenance: source, request where it was recorded, events by name."""
-        return json.loads(self.path.with_suffix(".json").read_bytes())
+        notes: dict[str, Any] = json.loads(self.path.with_suffix(".json").read_bytes())
+        return notes
 
 
 def root() -> Path:

@@ -136,7 +136,8 @@ def test_invalid_vectors_are_refused_with_a_typed_error(vector: dict[str, Any]) 
     shared_data.require()
     wire = wire_of(vector)
     if vector["error"] == "ChecksumMismatch":  # one name for both checksums, but the test is named for what it damages
-        expected = PreludeChecksumMismatch if vector["name"].endswith("length") else MessageChecksumMismatch
+        name = "Prelude" if vector["name"].endswith("length") else "Message"
+        expected = ERRORS[f"{name} checksum mismatch"]
     else:
         expected = ERRORS[vector["error"]]
     assert outcome([wire])[1] is expected

@@ -38,17 +38,17 @@ def frames_of(chunks: Iterable[bytes]) -> list[Frame]:
 
 def seen(chunks: list[bytes]) -> dict[str, Any]:
     """What a decoder makes of the chunks, in the columns of the table."""
-    decoder, rows, blocks, retry_ms = Decoder(), [], [], None
+    decoder, rows, blocks = Decoder(), [], []
     for block in (block for chunk in chunks for block in decoder.split(chunk)):
         blocks.append(block)
-        decoder.retry_ms = None
         frame = decoder.parse(block)
-        retry_ms = retry_ms if decoder.retry_ms is None else decoder.retry_ms
+        alone = Decoder()  # the table has the retry of each block; a decoder has the running value
+        alone.parse(block)
         if frame is not None:
-            row = {"event": frame.name, "data": frame.data.decode(), "id": frame.id, "retry": decoder.retry_ms}
+            row = {"event": frame.name, "data": frame.data.decode(), "id": frame.id, "retry": alone.retry_ms}
             rows.append(row | {"last_event_id": decoder.last_event_id})
     assert b"".join(blocks) + decoder.pending == b"".join(chunks)
-    return {"rows": rows, "final_retry": retry_ms, "final_last_event_id": decoder.last_event_id}
+    return {"rows": rows, "final_retry": decoder.retry_ms, "final_last_event_id": decoder.last_event_id}
 
 
 @pytest.mark.shared
@@ -286,10 +286,10 @@ def test_any_bytes_in_any_chunks_are_read_by_the_book(wire: bytes, data: st.Data
 
 # --- encoding ---
 
-one_line = st.text(st.characters(exclude_characters="\r\n\0", codec="utf-8"))
+one_line = st.text(st.characters(exclude_characters="\r\n", codec="utf-8"))
 
 
-@given(one_line.filter(bool), st.binary(), st.none() | one_line)
+@given(one_line.filter(bool), st.binary(), st.none() | one_line.filter(lambda id: "\0" not in id))
 def test_what_is_encoded_is_read_back(name: str, data: bytes, id: str | None) -> None:
     lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     assert frames_of([encode(name, data, id)]) == [Frame(name, lines, id)]
@@ -300,9 +300,14 @@ def test_an_event_is_written_as_the_api_writes_it() -> None:
     assert encode("ping", b"1\r\n2\r3\n", id="7") == b"id: 7\nevent: ping\ndata: 1\ndata: 2\ndata: 3\ndata: \n\n"
 
 
-@pytest.mark.parametrize("line", ["a\nb", "a\rb", "a\0b"])
+@pytest.mark.parametrize("line", ["a\nb", "a\rb"])
 def test_a_name_or_id_that_would_not_be_read_back_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="one line"):
         encode(line, b"")
     with pytest.raises(ValueError, match="one line"):
         encode("ping", b"", line)
+
+
+def test_an_id_that_would_be_ignored_is_refused() -> None:
+    with pytest.raises(ValueError, match="NUL"):
+        encode("ping", b"", "a\0b")
