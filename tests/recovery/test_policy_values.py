@@ -115,8 +115,8 @@ def test_a_switch_is_on_or_off(name: str) -> None:
 
 
 @pytest.mark.parametrize("value", [(0, 0), (0.5, 8), (1, 1), [1, 2], (0, 1e6)])
-def test_a_pair_in_order_is_a_back_off(value: object) -> None:
-    low, high = value  # type: ignore[misc]
+def test_a_pair_in_order_is_a_back_off(value: tuple[float, float] | list[float]) -> None:
+    low, high = value
     assert made("backoff_s", value) == (float(low), float(high))
 
 
@@ -147,6 +147,13 @@ def test_a_bad_variable_is_refused_by_its_name(name: str, text: str) -> None:
     with pytest.raises(PolicyError, match=rf"^MIDSTREAM_{name.upper()} must be .*; it is ") as refused:
         read(name, text)
     assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize(("attempts", "attempts_total"), [(2, 1), (1000, 999)])
+def test_no_part_is_over_its_total(attempts: int, attempts_total: int) -> None:
+    words = f"^attempts_total is {attempts_total}, but must be at least attempts, which is {attempts}$"
+    with pytest.raises(PolicyError, match=words):
+        Policy(attempts=attempts, attempts_total=attempts_total)
 
 
 def test_a_value_of_any_size_makes_a_message_of_one_line() -> None:

@@ -305,7 +305,7 @@ def _status(value: object) -> int | None:
     """An error status as a number, or as gateways spell it: in quotes. Anything else says nothing."""
     if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isdigit():
         value = int(value)
-    return value if type(value) is int and 400 <= value <= 599 else None
+    return value if isinstance(value, int) and 400 <= value <= 599 else None
 
 
 def _request_id(value: object) -> str | None:

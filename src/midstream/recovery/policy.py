@@ -120,9 +120,10 @@ class Policy:
             if text and field.name not in explicit:
                 values[field.name] = parsed(field.name, text)
                 labels[field.name] = variable
-        defaults = {field.name: field.default for field in fields(cls)}
-        checked({**defaults, **values, **explicit}, labels)
-        return cls(**{**values, **explicit})
+        given = {**values, **explicit}
+        # Checked here first: a message then names the variable that the value came from.
+        checked({field.name: given.get(field.name, field.default) for field in fields(cls)}, labels)
+        return cls(**given)
 
     def first_event_limit_s(self, request_bytes: int) -> float:
         """How long the first event may take after a request of this size."""

@@ -79,12 +79,12 @@ def _checked_field(name: str, value: object, label: str) -> object:
         allowed = _CHOICES[name]
         if not isinstance(value, str) or value not in allowed:
             raise _wrong(label, value, " or ".join(map(repr, allowed)))
-    elif name in _SWITCHES:
+        return value
+    if name in _SWITCHES:
         if not isinstance(value, bool):
             raise _wrong(label, value, "true or false")
-    elif name == "backoff_s":
-        return _checked_backoff(value, label)
-    return value
+        return value
+    return _checked_backoff(value, label)  # the one field of its kind
 
 
 def _checked_number(value: object, allowed: _Range, label: str) -> int | float | None:
@@ -131,10 +131,10 @@ def parsed(name: str, text: str) -> object:
         return _number(text, whole=allowed.whole)
     if name in _SWITCHES:
         return _TRUTHS.get(text.lower(), text)
-    if name == "backoff_s":
-        numbers = tuple(_number(part.strip(), whole=False) for part in text.split(","))
-        return text if str in map(type, numbers) else numbers
-    return text.lower()
+    if name in _CHOICES:
+        return text.lower()
+    numbers = tuple(_number(part.strip(), whole=False) for part in text.split(","))
+    return text if str in map(type, numbers) else numbers
 
 
 def _number(text: str, *, whole: bool) -> int | float | str:
