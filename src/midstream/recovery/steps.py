@@ -62,6 +62,8 @@ class Read(msgspec.Struct, frozen=True):
     """Wait for the next chunk."""
 
     deadline: float
+    wake_at: float | None = None
+    """A driver that can wait without losing the connection reports `Elapsed` at this time too; others need not."""
 
 
 class Sleep(msgspec.Struct, frozen=True):

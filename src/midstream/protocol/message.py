@@ -1,0 +1,255 @@
+"""The state table of a Messages stream, and the accumulator: events add up to a message.
+
+Rule: what is legal stands in `MOVES`; what a block is made of stands in `Block`. Work grows linearly with the reply:
+fragments are gathered in lists and joined when somebody asks.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+from midstream.protocol.dialects import dump, parse
+from midstream.protocol.events import (
+    BlockGrew,
+    BlockStarted,
+    BlockStopped,
+    Event,
+    Fields,
+    MessageStarted,
+    MessageStopped,
+    MessageStopping,
+)
+
+
+class State(StrEnum):
+    """Where a message is between its first and its last event."""
+
+    EMPTY = "empty"
+    BETWEEN = "between"
+    INSIDE = "inside"
+    STOPPING = "stopping"
+    COMPLETE = "complete"
+
+
+MOVES: dict[tuple[State, type], State] = {
+    (State.EMPTY, MessageStarted): State.BETWEEN,
+    (State.BETWEEN, BlockStarted): State.INSIDE,
+    (State.INSIDE, BlockGrew): State.INSIDE,
+    (State.INSIDE, BlockStopped): State.BETWEEN,
+    (State.BETWEEN, MessageStopping): State.STOPPING,
+    (State.INSIDE, MessageStopping): State.STOPPING,  # the source left a block open
+    (State.STOPPING, MessageStopping): State.STOPPING,
+    (State.STOPPING, MessageStopped): State.COMPLETE,
+    (State.BETWEEN, MessageStopped): State.COMPLETE,  # the stop reason stood in message_start
+}
+"""Every legal move. Pings, errors and unknown events are not moves: they may come anywhere."""
+
+STEPS = (MessageStarted, BlockStarted, BlockGrew, BlockStopped, MessageStopping, MessageStopped)
+
+TOOL_CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+"""Blocks whose ``input`` arrives as fragments of JSON."""
+
+_GROWS_BY = {"text": "text_delta", "thinking": "thinking_delta"} | dict.fromkeys(TOOL_CALLS, "input_json_delta")
+_ALSO = {"text": {"citations_delta"}, "thinking": {"signature_delta"}, "compaction": {"compaction_delta"}}
+_KNOWN_DELTAS = {*_GROWS_BY.values(), *(kind for kinds in _ALSO.values() for kind in kinds)}
+_KNOWN_BLOCKS = _GROWS_BY.keys() | _ALSO.keys() | {"redacted_thinking"}
+
+
+class Block:
+    """One content block, as far as it is known."""
+
+    __slots__ = ("additions", "closed", "fields", "grows_by", "index", "others", "parts", "type")
+
+    def __init__(self, index: int, fields: Fields) -> None:
+        self.index = index
+        self.fields = fields
+        """The block as ``content_block_start`` had it."""
+        self.type: str = fields["type"]
+        self.closed = False
+        self.grows_by = _GROWS_BY.get(self.type, "")
+        self.parts: list[str] = []
+        """The fragments of its text, thought or input."""
+        self.additions: Fields = {}
+        """What other deltas set: signature, citations, the compaction."""
+        self.others: list[Fields] = []
+        """Deltas of kinds, or with fields, that this version does not know; as received."""
+
+    def grow(self, event: BlockGrew) -> str | None:
+        """Adds one delta, or says why it cannot belong here."""
+        if event.fields is not None:
+            self.others.append(event.fields)
+        if event.kind == self.grows_by:
+            self.parts.append(event.value)
+        elif event.kind in _ALSO.get(self.type, ()):
+            self._add(event.kind, event.value)
+        elif event.kind in _KNOWN_DELTAS and self.type in _KNOWN_BLOCKS:
+            return f"a {event.kind} in a block of type {self.type}"
+        return None
+
+    def _add(self, kind: str, value: Any) -> None:
+        if kind == "citations_delta":
+            citations = self.additions.setdefault("citations", list(self.fields.get("citations") or ()))
+            citations.append(value)
+        elif kind == "signature_delta":
+            self.additions["signature"] = value
+        else:
+            self.additions |= {name: part for name, part in value.items() if name != "type"}
+
+    @property
+    def text(self) -> str:
+        """The text of a text block so far, or the thought of a thinking block."""
+        begun = self.fields.get("thinking" if self.type == "thinking" else "text")
+        return "".join([begun if isinstance(begun, str) else "", *self.parts])
+
+    @property
+    def blank(self) -> bool:
+        """A text block without a visible character."""
+        return not self.text.strip()
+
+    @property
+    def has_fragment(self) -> bool:
+        """Whether a non-empty fragment of the input came."""
+        return any(self.parts)
+
+    @property
+    def input(self) -> Fields | None:
+        """The input of a tool call: one JSON object, or ``None`` while (or because) it is not one."""
+        value = parse("".join(self.parts).encode(errors="surrogatepass")) if self.has_fragment else None
+        if not self.has_fragment:
+            value = self.fields.get("input", {})
+        return value if isinstance(value, dict) else None
+
+    @property
+    def signed(self) -> bool:
+        """Whether a thinking block has its signature, without which it is worth nothing."""
+        return bool(self.additions.get("signature") or self.fields.get("signature"))
+
+    @property
+    def caller_is_direct(self) -> bool:
+        """Whether the model itself made this call, not a program of its."""
+        caller = self.fields.get("caller")
+        return not isinstance(caller, dict) or caller.get("type", "direct") == "direct"
+
+    def content(self) -> Fields:
+        """The block as a plain dict, in the API's own form. Unfinished input is left as it began."""
+        content = {**self.fields, **self.additions}
+        if self.grows_by == "input_json_delta":
+            if (value := self.input) is not None:
+                content["input"] = value
+        elif self.grows_by:
+            content["thinking" if self.type == "thinking" else "text"] = self.text
+        return content
+
+
+class Message:
+    """What is known of one message. Feed it events in order."""
+
+    __slots__ = ("blocks", "extras", "fields", "open", "state", "stop_reason", "usage")
+
+    def __init__(self) -> None:
+        self.state = State.EMPTY
+        self.fields: Fields = {}
+        """The message as ``message_start`` had it, with what ``message_delta`` changed."""
+        self.blocks: list[Block] = []
+        self.open: Block | None = None
+        self.stop_reason: str | None = None
+        self.usage: Fields = {}
+        """Cumulative: later values replace earlier ones."""
+        self.extras: list[Fields] = []
+        """The fields of ``message_delta`` and ``message_stop`` events that this version does not know."""
+
+    def receive(self, event: Event) -> str | None:
+        """Adds one event; or says, in a clause, why it is illegal here, and changes nothing."""
+        kind = type(event)
+        if kind is BlockGrew:
+            block = self.open
+            if block is None or event.index != block.index:  # type: ignore[union-attr]
+                return f"a delta for block {event.index}, which is not open"  # type: ignore[union-attr]
+            return block.grow(event)  # type: ignore[arg-type]
+        if kind not in STEPS:
+            return None
+        after = MOVES.get((self.state, kind))
+        if after is None:
+            return f"{_WIRE_NAMES[kind]} while the message is {self.state}"
+        problem = self._move(event)
+        if problem is None:
+            self.state = after
+        return problem
+
+    def _move(self, event: Event) -> str | None:
+        match event:
+            case MessageStarted():
+                self._start(event.message)
+            case BlockStarted():
+                if event.index != len(self.blocks):
+                    return f"block {event.index} where block {len(self.blocks)} had to begin"
+                self.open = Block(event.index, event.block)
+                self.blocks.append(self.open)
+            case BlockStopped():
+                if self.open is None or event.index != self.open.index:
+                    return f"the stop of block {event.index}, which is not open"
+                self.open.closed = True
+                self.open = None
+            case MessageStopping():
+                self._stopping(event)
+            case MessageStopped():
+                if self.stop_reason is None:
+                    return "message_stop without a stop reason"
+                self._note(event.fields, {"type"})
+        return None
+
+    def _start(self, message: Fields) -> None:
+        self.fields = dict(message)
+        for fields in message.get("content") or ():
+            block = Block(len(self.blocks), fields)
+            block.closed = True
+            self.blocks.append(block)
+        reason = message.get("stop_reason")
+        self.stop_reason = reason if isinstance(reason, str) else None
+        if isinstance(usage := message.get("usage"), dict):
+            self.usage = dict(usage)
+
+    def _stopping(self, event: MessageStopping) -> None:
+        self.fields |= {name: value for name, value in event.delta.items() if value is not None}
+        self.stop_reason = event.delta.get("stop_reason") or self.stop_reason
+        if event.usage is not None:
+            self.usage |= {name: value for name, value in event.usage.items() if value is not None}
+        self._note(event.fields, {"type", "delta", "usage"})
+
+    def _note(self, fields: Fields, known: set[str]) -> None:
+        if unknown := {name: value for name, value in fields.items() if name not in known}:
+            self.extras.append(unknown)
+
+    def unpaired(self) -> list[Block]:
+        """Server and MCP tool calls whose result has not come."""
+        answered = {result_of(block) for block in self.blocks if block.closed}
+        return [block for block in self.blocks if is_remote(block) and block.fields.get("id") not in answered]
+
+    def snapshot(self) -> Fields:
+        """The message as a plain dict, in the API's own form."""
+        content = [block.content() for block in self.blocks]
+        return {**self.fields, "content": content, "stop_reason": self.stop_reason, "usage": dict(self.usage)}
+
+
+def is_remote(block: Block) -> bool:
+    """A tool call that the service runs by itself."""
+    return block.type in ("server_tool_use", "mcp_tool_use")
+
+
+def result_of(block: Block) -> str | None:
+    """The id of the call that this block answers, if it is a result."""
+    id = block.fields.get("tool_use_id")
+    return id if isinstance(id, str) else None
+
+
+def size_bytes(value: Any) -> int:
+    """How long a JSON value is on the wire."""
+    return len(dump(value))
+
+
+_WIRE_NAMES = {
+    MessageStarted: "message_start",
+    BlockStarted: "content_block_start",
+    BlockStopped: "content_block_stop",
+    MessageStopping: "message_delta",
+    MessageStopped: "message_stop",
+}

@@ -1,0 +1,377 @@
+"""The state machine that ties recovery together: facts in, one step out.
+
+Rule: whatever a remote sends, `receive` returns. It raises only when it is called wrongly: an input that nothing
+waits for.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from midstream.protocol.dialects import Anthropic, Dialect
+from midstream.protocol.events import Event, Fields, MessageStopping
+from midstream.protocol.message import Block, Message, State
+from midstream.recovery import classify
+from midstream.recovery.attempt import Attempt, Outcome, Verdict
+from midstream.recovery.commit import Rules
+from midstream.recovery.failure import Failure, Kind
+from midstream.recovery.history import AttemptRecord, DroppedRecord, History
+from midstream.recovery.models import Memory
+from midstream.recovery.plan import (
+    NEXT_FORM,
+    Continue,
+    Cut,
+    Form,
+    NoPlan,
+    Plan,
+    Restart,
+    Settle,
+    Situation,
+    make_plan,
+    name_of,
+)
+from midstream.recovery.policy import GiveUp, Policy, Spent, decide
+from midstream.recovery.request import Request
+from midstream.recovery.steps import Broke, Done, Elapsed, Ended, Input, Open, Opened, Read, Received, Sleep, Step, Wait
+from midstream.recovery.stitch import Splice, added, close, settle, shown_of, stop, stopping
+from midstream.recovery.watch import NEVER, Watch
+
+LIVE_BLOCKS = {
+    "tools": ("tool_use",),
+    "thinking": ("thinking", "redacted_thinking"),
+    "server_tools": ("server_tool_use", "mcp_tool_use"),
+    "structured": ("text",),
+}
+"""Which block types each ``live`` setting of the policy shows as they come."""
+
+
+class Doing(StrEnum):
+    """What the engine is waiting for."""
+
+    OPENING = "opening"
+    READING = "reading"
+    REFUSED = "reading what came instead of a stream"
+    SLEEPING = "sleeping"
+    OVER = "over"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the engine shares with the streams beside it, and what it must be told from outside."""
+
+    jitter: Callable[[], float]
+    """Evenly from 0 to 1."""
+    take_retry: Callable[[], bool] = lambda: True
+    """Takes one retry from the shared budget, if one is left."""
+    memory: Memory = field(default_factory=Memory)
+    unix_s: Callable[[], float] | None = None
+    """The time of day, for a ``retry-after`` that is a date."""
+
+
+class Engine:
+    """Recovers one stream. Call `start` once, then `receive` with each fact, until the step says `Done`."""
+
+    def __init__(
+        self,
+        request: Request,
+        policy: Policy,
+        surroundings: Surroundings,
+        *,
+        recovers: bool = True,
+        hold_live_after_s: float = NEVER,
+    ) -> None:
+        self.history = History()
+        self.failure: Failure | None = None
+        """What ended the stream, if it failed."""
+        self._request = request
+        self._policy = policy
+        self._around = surroundings
+        self._recovers = recovers
+        self._hold_live_after_s = hold_live_after_s
+        self._doing = Doing.SLEEPING
+        self._next: Plan = Restart()
+        self._delay_s = 0.0
+        self._attempt: Attempt | None = None
+        self._shown = Message()  # what the consumer has of the attempts before this one
+        self._usages: list[Fields] = []  # of the attempts that were shown
+        self._wire: Dialect = Anthropic()  # how frames of our own are written
+        self._attempts = 0  # since something new was last shown
+        self._cut: Cut | None = None
+        self._cause: Failure | None = None  # what made the present Continue necessary
+        self._extensions = 0
+        self._stop_held: Fields | None = None  # the message_delta with max_tokens, while the reply is continued
+        self._started_at = 0.0
+        live = [kind for name, kinds in LIVE_BLOCKS.items() if getattr(policy, name) == "live" for kind in kinds]
+        held = request.structured and policy.structured == "hold"
+        self._rules = Rules(frozenset(live), held, request.eager_tools)
+
+    # What a driver calls.
+
+    def start(self, now: float) -> Step:
+        """The first thing to do."""
+        self._started_at = now
+        return Step([], self._open(now))
+
+    def receive(self, input: Input, now: float) -> Step:
+        """Takes one fact; says what to hand on, and the one thing to wait for next."""
+        doing = self._doing
+        if doing is Doing.READING and type(input) is Received:
+            return self._read(input.data, now)
+        match doing, input:
+            case Doing.READING, Ended():
+                return self._ended(now)
+            case Doing.OPENING, Opened():
+                return Step([], self._opened(input))
+            case Doing.REFUSED, Received() | Ended():
+                return self._refused(input, now)
+            case Doing.SLEEPING, Elapsed():
+                self.history.slept_s += self._delay_s
+                return Step([], self._open(now))
+            case Doing.OPENING | Doing.READING | Doing.REFUSED, Broke() | Elapsed():
+                return self._lost(input, now)
+            case Doing.OVER, _:
+                return Step([], Done(self.failure))
+        raise AssertionError(f"{type(input).__name__} while {doing}")
+
+    def snapshot(self) -> Fields:
+        """What the consumer was shown, as a plain message; empty before the first content."""
+        shown, attempt = self._shown, self._attempt
+        if attempt is not None and attempt.splice is None:
+            shown = attempt.message if attempt.settled else shown_of(attempt.message, attempt.commit)[0]
+        return shown.snapshot() if shown.state is not State.EMPTY else {}
+
+    # Opening.
+
+    def _open(self, now: float) -> Wait:
+        policy, plan = self._policy, self._next
+        self._attempts += 1
+        number = len(self.history.attempts) + 1
+        name = "first" if number == 1 else f"continue ({plan.form})" if isinstance(plan, Continue) else "restart"
+        record = AttemptRecord(number, name, self._delay_s, now)
+        self.history.attempts.append(record)
+        total_at = NEVER if policy.elapsed_s is None else self._started_at + policy.elapsed_s
+        watch = Watch(policy, self._request.size_bytes, now, total_at)
+        self._attempt = attempt = Attempt(plan, record, watch, self._rules, policy)
+        attempt.shown_before = self._shown.state is not State.EMPTY
+        attempt.extendable = self._recovers and self._extensions < policy.continue_max_tokens
+        attempt.hold_live_after_s = self._hold_live_after_s
+        if isinstance(plan, Continue):
+            encode, hold_chars = self._wire.encode, policy.seam_hold_chars
+            attempt.splice = Splice(number, self._shown, plan, encode, self._usages, hold_chars)
+        self._doing = Doing.OPENING
+        return Open(plan.body if isinstance(plan, Continue) else None, watch.deadline, policy.connect_s)
+
+    def _opened(self, opened: Opened) -> Wait:
+        attempt = self._current
+        attempt.headers = opened.headers
+        attempt.record.status = opened.status
+        attempt.record.request_id = classify.request_id_of(opened.headers)
+        attempt.watch.opened(opened.read_timeout_s)
+        self._doing = Doing.READING if 200 <= opened.status < 300 else Doing.REFUSED
+        return Read(attempt.watch.deadline)
+
+    @property
+    def _current(self) -> Attempt:
+        assert self._attempt is not None
+        return self._attempt
+
+    def _refused(self, input: Received | Ended, now: float) -> Step:
+        attempt = self._current
+        limit = self._policy.error_body_bytes_max
+        if isinstance(input, Received):
+            attempt.body += input.data[: limit - len(attempt.body)]
+            expired = attempt.watch.expired(now)
+            if len(attempt.body) < limit and expired is None:
+                return Step([], Read(attempt.watch.deadline))
+        return self._fail(self._refusal(), [], now)
+
+    def _refusal(self) -> Failure:
+        unix_s = self._around.unix_s
+        return self._current.refused(unix_s() if unix_s is not None else None)
+
+    # Reading.
+
+    def _read(self, data: bytes, now: float) -> Step:
+        attempt = self._current
+        watch, out = attempt.watch, list[Event]()
+        if now >= watch.deadline and (expired := watch.expired(now)) is not None:
+            return self._fail(attempt.expired(expired), out, now)
+        outcome = attempt.feed(data, now, out)
+        if outcome is Verdict.GOING:
+            return Step(out, Read(watch.heard(now), attempt.wake_at(now, out)))
+        return self._concluded(outcome, out, now)
+
+    def _concluded(self, outcome: Outcome, out: list[Event], now: float) -> Step:
+        """The attempt is over, or takes a turn."""
+        if isinstance(outcome, Failure):
+            return self._fail(outcome, out, now)
+        if outcome is Verdict.COMPLETE:
+            self._current.close_record(now, None)
+            self._note_attempt()
+            return self._finish(out)
+        if outcome is Verdict.EXTEND:
+            return self._extend(out, now)
+        self._doing = Doing.REFUSED
+        return Step(out, Read(self._current.watch.deadline))
+
+    def _ended(self, now: float) -> Step:
+        attempt, out = self._current, list[Event]()
+        outcome = attempt.end(now, out)
+        return self._concluded(attempt.truncated() if outcome is Verdict.GOING else outcome, out, now)
+
+    def _lost(self, input: Broke | Elapsed, now: float) -> Step:
+        attempt, out = self._current, list[Event]()
+        if isinstance(input, Elapsed):
+            expired = attempt.watch.expired(now)
+            if expired is None:  # woken for the sake of a hold
+                return Step(out, Read(attempt.watch.deadline, attempt.wake_at(now, out)))
+            return self._fail(self._refusal() if self._doing is Doing.REFUSED else attempt.expired(expired), out, now)
+        if self._doing is Doing.REFUSED:
+            return self._fail(self._refusal(), out, now)
+        outcome = attempt.end(now, out)
+        if outcome is Verdict.GOING:
+            failure = classify.from_broke(input.reason, input.detail, attempt.phase)
+            outcome = replace(failure, request_id=attempt.record.request_id)
+        return self._concluded(outcome, out, now)
+
+    # The end of an attempt.
+
+    def _finish(self, out: list[Event], failure: Failure | None = None) -> Step:
+        self._doing, self.failure = Doing.OVER, failure
+        self.history.complete = failure is None
+        return Step(out, Done(failure))
+
+    def _note_attempt(self) -> None:
+        attempt = self._current
+        self.history.shown_live = self.history.shown_live or attempt.went_live
+        if attempt.splice is not None and (seam := attempt.splice.seam_record()) is not None:
+            self.history.seams.append(seam)
+
+    def _fail(self, failure: Failure, out: list[Event], now: float) -> Step:
+        attempt = self._current
+        attempt.close_record(now, failure)
+        self._note_attempt()
+        if attempt.settled:
+            self.history.stop_added = True
+            return self._finish([*out, stop(self._encoded_by(attempt))])
+        dropped = self._absorb(attempt)
+        if not self._recovers:
+            return self._give_up(failure, out, "recovery is switched off")
+        return self._recover(attempt, failure, dropped, out, now)
+
+    def _encoded_by(self, attempt: Attempt) -> Callable[[Fields], bytes]:
+        if attempt.splice is None and attempt.dialect is not None:
+            self._wire = attempt.dialect
+        return self._wire.encode
+
+    def _absorb(self, attempt: Attempt) -> list[Block]:
+        """Adds what the attempt showed to what the consumer has; returns the blocks that it did not show."""
+        commit, message, splice = attempt.commit, attempt.message, attempt.splice
+        self._encoded_by(attempt)
+        if splice is None:
+            self._shown, dropped = shown_of(message, commit)
+        else:
+            dropped = message.blocks[commit.shown + commit.live :]
+            if not splice.showed:  # nothing new: what was cut is still what was cut before
+                dropped = [block for block in dropped if block.type not in ("text", "thinking", "redacted_thinking")]
+        if attempt.showed:
+            self._attempts, self._cut = 1, None
+            self._usages.append(dict(message.usage))
+        for block in dropped:
+            name = name_of(block) if "name" in block.fields else None
+            why = "not finished when the attempt broke" if not block.closed else "not shown when the attempt broke"
+            self.history.dropped.append(DroppedRecord(attempt.record.number, block.type, name, why))
+        self._attempt = None
+        return dropped
+
+    def _recover(self, attempt: Attempt, failure: Failure, dropped: list[Block], out: list[Event], now: float) -> Step:
+        form: Form | None = None
+        if (refused := _refused_form(attempt, failure)) is not None:
+            # The service does not take this way of continuing: the next plainer one, if it is only that.
+            form = NEXT_FORM.get(refused) if failure.status == 400 else None
+            if refused == "prefix" and failure.status == 400:
+                self._around.memory.refused_prefix(self._request.model)
+            failure = replace(self._cause or failure, retry_after_s=0.0)
+            if form is None:
+                return self._give_up(self._cause or failure, out, "the service refused to continue it")
+        situation = Situation(self._request, self._shown, dropped, self._cut)
+        plan = make_plan(situation, self._policy, self._around.memory, form)
+        if isinstance(plan, Settle):
+            return self._settle(out)
+        if isinstance(plan, NoPlan):
+            return self._give_up(failure, out, plan.reason)
+        around = self._around
+        spent = Spent(
+            attempts=self._attempts,
+            attempts_total=len(self.history.attempts),
+            slept_s=self.history.slept_s,
+            elapsed_s=now - self._started_at,
+        )
+        decision = decide(failure, spent, self._policy, jitter=around.jitter, budget_left=around.take_retry)
+        if isinstance(decision, GiveUp):
+            return self._give_up((refused and self._cause) or failure, out, decision.reason)
+        if isinstance(plan, Continue) and refused is None:
+            self._cause = failure
+        return self._try_again(plan, decision.delay_s, out, now)
+
+    def _try_again(self, plan: Plan, delay_s: float, out: list[Event], now: float) -> Step:
+        self._next, self._delay_s = plan, delay_s
+        if isinstance(plan, Continue):
+            self._cut = plan.cut
+        if delay_s <= 0:
+            return Step(out, self._open(now))
+        self._doing = Doing.SLEEPING
+        return Step(out, Sleep(now + delay_s))
+
+    def _settle(self, out: list[Event]) -> Step:
+        usage = added(self._usages[:-1], self._usages[-1]) if self._usages else {}
+        self.history.settled = True
+        return self._end_with(settle(self._shown, usage, self._wire.encode), out)
+
+    def _end_with(self, ending: list[Event], out: list[Event]) -> Step:
+        """The last events are midstream's own."""
+        for event in ending:
+            problem = self._shown.receive(event)
+            assert problem is None, problem
+        return self._finish([*out, *ending])
+
+    def _extend(self, out: list[Event], now: float) -> Step:
+        """A reply that stopped at ``max_tokens`` is continued, because the policy says so; if there is a way."""
+        attempt = self._current
+        shown, dropped = shown_of(attempt.message, attempt.commit)
+        if attempt.splice is not None:
+            shown = self._shown
+        situation = Situation(self._request, shown, dropped, self._cut, extends=True)
+        plan = make_plan(situation, self._policy, self._around.memory)
+        if not isinstance(plan, Continue) or len(self.history.attempts) >= self._policy.attempts_total:
+            attempt.extendable = False
+            outcome = attempt.weigh(attempt.rest, now, out)
+            if outcome is Verdict.GOING:
+                return Step(out, Read(attempt.watch.heard(now)))
+            return self._concluded(outcome, out, now)
+        self._extensions += 1
+        event = attempt.rest[0]
+        assert isinstance(event, MessageStopping)
+        attempt.message.receive(event)
+        attempt.close_record(now, None)
+        self._note_attempt()
+        self._absorb(attempt)
+        self._stop_held = event.fields
+        return self._try_again(plan, 0.0, out, now)
+
+    def _give_up(self, failure: Failure, out: list[Event], reason: str) -> Step:
+        self.history.gave_up = reason
+        if self._stop_held is not None and self._attempts > 1:
+            # The reply had ended by itself, at max_tokens; only its continuation failed, without a word.
+            usage = added(self._usages[:-1], self._usages[-1])
+            encode = self._wire.encode
+            ending = [*close(self._shown, encode), stopping({**self._stop_held, "usage": usage}, encode), stop(encode)]
+            return self._end_with(ending, out)
+        return self._finish(out, failure)
+
+
+def _refused_form(attempt: Attempt, failure: Failure) -> Form | None:
+    """The form of a *Continue* that the service refused, before anything of it was shown."""
+    if failure.kind is not Kind.REJECTED or not isinstance(attempt.plan, Continue) or attempt.showed:
+        return None
+    return attempt.plan.form

@@ -1,0 +1,79 @@
+"""The watchdogs: how long the upstream may be silent, or busy without getting on.
+
+Rule: the contract's §9, as arithmetic on the clock that the engine is given.
+"""
+
+from midstream.protocol.message import Message
+from midstream.recovery.policy import Policy
+
+NEVER = float("inf")
+
+_SLOW_BLOCKS = frozenset({"thinking", "redacted_thinking", "tool_use", "server_tool_use", "mcp_tool_use", "compaction"})
+
+
+class Watch:
+    """The limits of one attempt."""
+
+    def __init__(self, policy: Policy, request_bytes: int, now: float, total_at: float) -> None:
+        self._policy = policy
+        self._pings = 0
+        self._read_timeout_s = NEVER
+        self.begun = False
+        """Whether the first event has come."""
+        self.first_at = now + policy.first_event_limit_s(request_bytes)
+        self.total_at = total_at
+        self._slow(False)
+        self.silence_at = self.progress_at = NEVER
+
+    def opened(self, read_timeout_s: float | None) -> None:
+        """The headers are here; the caller's own read timeout is the upper limit of the silence."""
+        if read_timeout_s is not None and read_timeout_s > 0:
+            self._read_timeout_s = read_timeout_s
+            self._slow(False)
+
+    def heard(self, now: float) -> float:
+        """A byte came; the deadline of the next read."""
+        self.silence_at = now + self._silence_s
+        return self.deadline
+
+    def progressed(self, now: float) -> None:
+        """Something came that changes the message."""
+        self.begun = True
+        self.progress_at = now + self._progress_s
+
+    def pinged(self) -> None:
+        """A ping came."""
+        self._pings += 1
+
+    def follow(self, message: Message, now: float) -> None:
+        """Blocks have begun or stopped: some may take long."""
+        slow = message.open.type in _SLOW_BLOCKS if message.open is not None else False
+        self._slow(slow or bool(message.unpaired()))
+        self.progressed(now)
+
+    def _slow(self, slow: bool) -> None:
+        policy = self._policy
+        silence_s, self._progress_s = policy.silence_s, policy.progress_s
+        if slow:
+            self._progress_s = max(policy.progress_s, policy.progress_slow_s)
+            silence_s = silence_s if self._pings >= 2 else max(silence_s, policy.progress_slow_s)
+        elif self._pings >= 2:
+            silence_s = min(silence_s, policy.silence_after_pings_s)
+        self._silence_s = min(silence_s, self._read_timeout_s)
+
+    @property
+    def deadline(self) -> float:
+        """When the wait must end."""
+        if not self.begun:
+            return min(self.first_at, self.total_at)
+        return min(self.silence_at, self.progress_at, self.total_at)
+
+    def expired(self, now: float) -> str | None:
+        """Which limit has passed: ``total``, ``first``, ``silence`` or ``progress``."""
+        if now >= self.total_at:
+            return "total"
+        if not self.begun:
+            return "first" if now >= self.first_at else None
+        if now >= self.silence_at:
+            return "silence"
+        return "progress" if now >= self.progress_at else None
