@@ -5,18 +5,16 @@ keep. The result never depends on how the continuation was cut into pieces.
 """
 
 import re
-import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+from midstream.recovery.anchors import Anchor, anchor_of, fresh_name, spellings
+
+__all__ = ["Anchor", "Join", "MarkerScan", "PrefixJoin", "Rule", "Verdict", "anchor_of", "fresh_name"]
 
 Rule = Literal["element", "anchor", "restart", "none", "tags"]
 Verdict = Literal["joined", "complete", "failed", "nothing"]
 
-# Shorter quotes repeat by accident (measured in docs/explanation/seams.md); longer ones are copied less faithfully.
-ANCHOR_CHARS_MIN = 24
-ANCHOR_WORDS_MIN = 3
-ANCHOR_CHARS_MAX = 200
 # A whole text this long is not said twice by accident.
 RESTART_CHARS_MIN = 64
 # "Certainly, I will continue exactly where I left off:" and its like fit; a line of a reply is usually longer.
@@ -25,102 +23,6 @@ LEAD_IN_CHARS_MAX = 80
 BLANK_CHARS_MAX = 64
 # So much of a tag, and nothing else, is a tag that was cut off; less could be a reply.
 CUT_TAG_CHARS_MIN = 4
-# Enough for any conversation that was not made to exhaust it.
-NAMES_MAX = 1000
-
-# Thai, Lao, Tibetan, Myanmar, Khmer, kana, CJK ideographs and their punctuation: written without spaces.
-_SPACELESS = "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_SPACELESS += "\uff00-\uffef\U00020000-\U0003ffff"
-_WORD = re.compile(rf"[{_SPACELESS}]|[^\s{_SPACELESS}]+")
-_WORD_PART = re.compile(rf"[{_SPACELESS}]|[^\W{_SPACELESS}]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Anchor:
-    """The last words that were shown, as the model is asked to repeat them."""
-
-    text: str
-    unique: bool
-    """It occurs only once in the shown text."""
-    strong: bool
-    """Long enough that without its element it is still no accident: 24 characters and, where words apply, three."""
-
-
-def anchor_of(shown: str) -> Anchor:
-    """Return the shortest suffix at a word boundary that is long enough and occurs only once, within 200 characters."""
-    first = max(0, len(shown) - ANCHOR_CHARS_MAX)
-    last = len(shown) - ANCHOR_CHARS_MIN
-    tail = shown[first:]
-    starts = [first + found.start() for found in _WORD.finditer(tail)]
-    starts = [at for at in starts if at <= last and _at_word(shown, at) and _many_words(shown[at:])]
-    if first == 0 and 0 not in starts:
-        starts.insert(0, 0)
-    if not starts:
-        # One word fills it all: minified code, a long address. Its parts are words, then.
-        parts = (first + found.start() for found in _WORD_PART.finditer(tail))
-        starts = [at for at in parts if at <= last and _at_cluster(shown, at)][:1] or [first]
-    start = _last_unique(shown, starts)
-    text = shown[start:]
-    return Anchor(text, shown.find(text) == start, _is_strong(text))
-
-
-def _at_word(shown: str, at: int) -> bool:
-    if at == 0 or shown[at - 1].isspace():
-        return True
-    # Also where a script without spaces meets one with spaces; but never at a mark that belongs to what is before it.
-    return _at_cluster(shown, at)
-
-
-def _at_cluster(shown: str, at: int) -> bool:
-    """Whether a character as people see it may begin here."""
-    return at == 0 or not (
-        unicodedata.category(shown[at]).startswith("M")
-        or shown[at] == "\u200d"
-        or shown[at - 1] == "\u200d"
-        or "\U0001f3fb" <= shown[at] <= "\U0001f3ff"
-        or "\udc00" <= shown[at] <= "\udfff"
-    )
-
-
-def _many_words(text: str) -> bool:
-    words = _WORD.finditer(text)
-    return all(next(words, None) for _ in range(ANCHOR_WORDS_MIN))
-
-
-def _is_strong(text: str) -> bool:
-    if len(text) < ANCHOR_CHARS_MIN:
-        return False
-    parts = len(_WORD_PART.findall(text))
-    return parts >= ANCHOR_WORDS_MIN or (parts > 0 and not re.search(r"\s", text.strip()))
-
-
-def _last_unique(shown: str, starts: list[int]) -> int:
-    """The last start whose suffix occurs once. A longer suffix of a unique one is unique, so halving finds it."""
-    low, high = 0, len(starts) - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        if shown.find(shown[starts[middle] :]) == starts[middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return starts[low]
-
-
-def fresh_name(stem: str, haystacks: Iterable[str], stop_sequences: Iterable[str]) -> str | None:
-    """Return a name whose tags occur nowhere and hold no stop sequence; `None` where every name would hold one."""
-    tag = re.compile(rf"</?{re.escape(stem)}(?:_([0-9]+))? ?/?>")
-    taken = {found.group(1) or "" for haystack in haystacks for found in tag.finditer(haystack)}
-    stops = [stop for stop in stop_sequences if stop]
-    for suffix in ["", *map(str, range(2, NAMES_MAX))]:
-        name = f"{stem}_{suffix}" if suffix else stem
-        spellings = _spellings(name)
-        if suffix not in taken and not any(stop in tag or tag in stop for stop in stops for tag in spellings):
-            return name
-    return None
-
-
-def _spellings(name: str) -> tuple[str, ...]:
-    return (f"<{name}>", f"</{name}>", f"<{name}/>", f"<{name} />")
 
 
 class PrefixJoin:
@@ -145,11 +47,14 @@ class PrefixJoin:
 
 
 class MarkerScan:
-    """Passes text on without the element's tags, up to the marker; nothing after the marker is shown."""
+    """Passes text on without the element's tags, up to the marker; nothing after the marker is shown.
+
+    `marker` and `element` are names, as `fresh_name` gives them.
+    """
 
     def __init__(self, marker: str | None, element: str | None = None) -> None:
-        self._markers = _spellings(marker) if marker else ()
-        self._tags = self._markers + (_spellings(element) if element else ())
+        self._markers = spellings(marker) if marker else ()
+        self._tags = self._markers + (spellings(element) if element else ())
         self._pattern = re.compile("|".join(map(re.escape, self._tags))) if self._tags else None
         self._held = ""
         self.complete = False
@@ -197,7 +102,10 @@ def _split_blanks(text: str) -> tuple[str, str]:
 
 
 class Join:
-    """Decides where the first text of a continuation joins the text that was cut (the contract, §7, turn mode)."""
+    """Decides where the first text of a continuation joins the text that was cut (the contract, §7, turn mode).
+
+    `element` and `marker` are names, as `fresh_name` gives them; `None` for what the model was not asked for.
+    """
 
     def __init__(
         self, shown: str, anchor: Anchor | None, element: str | None, marker: str | None, *, hold_chars: int
@@ -208,7 +116,7 @@ class Join:
         self._opening = re.compile(f"<{re.escape(element)}(>| ?/>)") if element else None
         self._closing = f"</{element}>"
         self._scan = MarkerScan(marker, element)
-        self._again = PrefixJoin("")
+        self._again = ""
         self._hold_chars = hold_chars
         self._held = ""
         self._start = 0
@@ -238,6 +146,8 @@ class Join:
 
     def feed(self, text: str) -> str:
         """Take the next piece; return what may be shown now."""
+        if not text:
+            return ""
         if self.decided:
             return self._pass(text)
         if self._equal:
@@ -253,25 +163,27 @@ class Join:
 
     def end(self) -> str:
         """The text ended in good order: decide, and return what is left. (A text that broke is simply not ended.)"""
-        if not self.decided:
-            shown = self._end_undecided()
-            self.decided = True
-            return shown + self._flush()
-        return self._flush()
+        shown = "" if self.decided else self._end_undecided()
+        self.decided = True
+        return shown + self._flush()
 
     def _end_undecided(self) -> str:
         if self._equal:
             return self._settle("none", self._shown[self._start : self._start + self._equal])
         if self._open_at() >= 0:
-            self.unfinished = True
+            self.unfinished, self._held = True, ""
             return ""
-        if len(self._scan.cut_tag(self._held.strip())) == len(self._held.strip()) >= CUT_TAG_CHARS_MIN:
-            self.unfinished = True
-            return ""
-        return self._settle("none", self._held) if self._held.strip() else ""
+        words = self._held.strip()
+        if len(words) >= CUT_TAG_CHARS_MIN and self._scan.cut_tag(words) == words:
+            self.unfinished, words = True, ""
+        if words:
+            return self._settle("none", self._held)
+        self._held = ""
+        return ""
 
     def _flush(self) -> str:
-        left = self._scan.end()
+        left = self._scan.feed(self._held) + self._scan.end()
+        self._held = ""
         self._gave = self._gave or bool(left)
         return left
 
@@ -279,8 +191,8 @@ class Join:
         held = self._held
         early = held[: self._hold_chars]
         quote = self._quote if self._quote_alone else None
-        if quote and early.startswith(quote.core):
-            return self._settle("anchor", held[len(quote.core) :], again=quote.blanks)
+        if quote and early.startswith(quote.text):
+            return self._settle("anchor", held[len(quote.text) :])
         if (whole := self._whole()) and held.startswith(whole):
             self._equal = len(whole)
             return self._settle("restart", held[len(whole) :])
@@ -288,7 +200,7 @@ class Join:
             return self._read_element(at, waits=waits)
         if self._scan.marker_at(held) >= 0:
             return self._settle("none", held)
-        if waits and (self._may_open(held) or (quote and quote.core.startswith(held))):
+        if waits and (self._may_open(held) or (quote and quote.text.startswith(held))):
             return ""
         if held and whole.startswith(held):
             self._start, self._equal = len(self._shown) - len(whole), len(held)
@@ -336,7 +248,7 @@ class Join:
             return ""
         else:
             return self._give_up_element(at, opening)
-        placed = self._quote.find_in(inside) if self._quote else None
+        placed = self._quote.find_in(inside, self._shown) if self._quote else None
         if placed is not None:
             return self._settle("element", placed.beyond + after, again=placed.blanks)
         self.empty_element = not inside.strip()
@@ -347,8 +259,8 @@ class Join:
         self.unfinished = True
         inside = self._held[opening:].lstrip()
         early = self._held[opening : self._hold_chars].lstrip()
-        if self._quote and self._quote_alone and early.startswith(self._quote.core):
-            return self._settle("anchor", inside[len(self._quote.core) :], again=self._quote.blanks)
+        if self._quote and self._quote_alone and early.startswith(self._quote.text):
+            return self._settle("anchor", inside[len(self._quote.text) :])
         return self._settle("tags", self._held[:at] + self._held[opening:])
 
     def _settle(self, rule: Rule, text: str, *, again: str = "") -> str:
@@ -356,13 +268,25 @@ class Join:
         self.decided, self.rule = True, rule
         self.dropped = self._equal if rule == "restart" else max(0, len(self._held) - len(text))
         self._held = ""
-        self._again = PrefixJoin(again)
+        self._again = again
         return self._pass(text)
 
     def _pass(self, text: str) -> str:
-        ready = self._scan.feed(self._again.feed(text))
+        if self._again:
+            text = self._drop_again(text)
+        ready = self._scan.feed(text)
         self._gave = self._gave or bool(ready)
         return ready
+
+    def _drop_again(self, text: str) -> str:
+        """Drop the blanks that the quote lacked if they come after it, all of them; fewer are likely to be new ones."""
+        self._held += text
+        if len(self._held) < len(self._again) and self._again.startswith(self._held):
+            return ""
+        text = self._held.removeprefix(self._again)
+        self.dropped += len(self._held) - len(text)
+        self._again = self._held = ""
+        return text
 
 
 def _is_lead_in(text: str) -> bool:
@@ -384,24 +308,31 @@ class _Quote:
     """The anchor as a model may repeat it: its words are certain, its white space is not."""
 
     def __init__(self, anchor: str) -> None:
-        self.core = anchor.rstrip()
-        self.blanks = anchor[len(self.core) :]
+        self.text = anchor
+        self._core = anchor.rstrip()
+        self._blanks = anchor[len(self._core) :]
         self._words = re.compile(r"\s+".join(map(re.escape, anchor.split())))
-        # A short anchor is the whole shown text: it can stand nowhere but at the start.
-        self._anywhere = len(anchor) >= ANCHOR_CHARS_MIN
 
-    def find_in(self, inside: str) -> _Placed | None:
+    def find_in(self, inside: str, shown: str) -> _Placed | None:
         """Find the anchor in what the element holds; say what is beyond it."""
+        words = inside.strip()
         begin = len(inside) - len(inside.lstrip())
-        found = self._words.match(inside, begin) or (self._words.search(inside) if self._anywhere else None)
-        if found is None or not self.core.strip():
+        if found := self._words.match(inside, begin):
+            end = found.end()
+        elif len(words) < len(self._core) or len(shown) == len(self.text):
+            # There is no more to quote than the whole shown text; in other words a short anchor would be an accident.
             return None
-        padding, tail = inside[:begin], inside[found.end() :]
-        words = tail.lstrip()
-        blanks = tail[: len(tail) - len(words)]
-        if words:
-            again = PrefixJoin(self.blanks)
-            return _Placed(again.feed(tail).rstrip() if padding else again.feed(tail), "")
-        # With a line break of its own before the anchor, the one after it is most likely of the same making.
-        said = blanks.startswith(self.blanks) and not (padding and len(blanks) <= len(self.blanks))
-        return _Placed("", "" if said else self.blanks)
+        elif shown.rstrip().endswith(words):
+            end = begin + len(words)
+        elif found := self._words.search(inside):
+            end = found.end()
+        else:
+            return None
+        padding, tail = inside[:begin], inside[end:]
+        blanks = tail[: len(tail) - len(tail.lstrip())]
+        if len(blanks) < len(tail):
+            beyond = tail.removeprefix(self._blanks)
+            return _Placed(beyond.rstrip() if padding else beyond, "")
+        # With white space of its own before the anchor, what is after it is most likely of the same making.
+        said = blanks.startswith(self._blanks) and not (padding and len(blanks) <= len(self._blanks))
+        return _Placed("", "" if said else self._blanks)
