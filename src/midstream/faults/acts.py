@@ -3,8 +3,9 @@
 Rule: an act is about the body as it is before compression and chunking; those belong to the players.
 """
 
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Literal
 
@@ -82,6 +83,10 @@ class Performance:
     gzip: bool = False
     """The body is to be compressed by whoever sends bytes; the acts hold it as it was before."""
 
+    def with_headers(self, headers: Mapping[str, str]) -> "Performance":
+        """The same, with these headers added."""
+        return replace(self, headers={**self.headers, **headers})
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
@@ -134,3 +139,25 @@ class Scene:
 def sends(frames: Iterable[bytes]) -> list[Act]:
     """One act for each frame that is not empty."""
     return [Send(raw) for raw in frames if raw]
+
+
+def compressed(performance: Performance) -> Performance:
+    """The same as it goes over the wire: with Content-Encoding: gzip, each act's bytes flushed at once."""
+    if not performance.gzip:
+        return performance
+    packer = zlib.compressobj(wbits=31)
+    acts: list[Act] = []
+    for act in performance.acts:
+        match act:
+            case Send(data):
+                acts.append(Send(packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH)))
+            case End("clean"):
+                acts += [Send(packer.flush(zlib.Z_FINISH)), act]
+            case End("clean-gzip-cut"):
+                # Nothing at all is no gzip body; with its header it is one that was cut.
+                acts += [*([] if acts else [Send(packer.flush(zlib.Z_SYNC_FLUSH))]), End("clean")]
+            case End("gzip-bad"):
+                acts += [*([] if acts else [Send(packer.flush(zlib.Z_SYNC_FLUSH))]), Send(b"\xff" * 64), End("clean")]
+            case _:
+                acts.append(act)
+    return replace(performance, acts=tuple(acts), gzip=False)

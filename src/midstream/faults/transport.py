@@ -1,0 +1,203 @@
+"""Plays a script inside the process: for the engine on a virtual clock, and for any client over httpx2.
+
+Rule: what a real transport would report is reported here, in the same words and the same order.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from midstream.faults.acts import Act, End, Hang, How, Pause, Performance, PingsForEver, Send, Trickle, TrickleSize
+from midstream.faults.catalogue import Wire
+from midstream.faults.reply import Reply
+from midstream.faults.script import Fault, Script
+from midstream.faults.service import Attempt, Service
+from midstream.recovery.steps import Broke, Done, Elapsed, Ended, Input, Open, Opened, Read, Received, Sleep, Wait
+
+if TYPE_CHECKING:
+    from midstream.faults.over_httpx import AsyncHTTPXTransport, HTTPXTransport
+
+__all__ = ["AsyncHTTPXTransport", "AsyncScriptedTransport", "Chunking", "HTTPXTransport", "ScriptedTransport", "inputs"]
+
+
+def __getattr__(name: str) -> Any:
+    """The transports over httpx2, which is imported only by those who ask for them."""
+    if name in ("HTTPXTransport", "AsyncHTTPXTransport"):
+        from midstream.faults import over_httpx
+
+        return getattr(over_httpx, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+# How a transport names the ends that are not clean, and a response that never began.
+_BROKE: Mapping[How, str] = {
+    "fin": "incomplete",
+    "fin-in-chunk": "incomplete",
+    "reset": "reset",
+    "bad-chunk": "protocol",
+    "gzip-bad": "decoding",
+}
+_BEFORE: Mapping[str, str] = {"refused": "connect", "closed": "closed", "reset": "reset", "half-headers": "protocol"}
+
+# Pings and trickles go on for ever; a reader that is still there after so many has no limit of its own.
+_FOR_EVER = 1_000_000
+
+Chunking = str | int
+"""``whole``, ``events`` (one frame for each chunk), ``bytes``, a number of bytes, or ``random:SEED``."""
+
+
+class ScriptedTransport:
+    """The engine's port: ``perform(wait) -> Input``, on a clock of its own that jumps instead of waiting."""
+
+    def __init__(
+        self,
+        script: Script | Fault | str = "ok",
+        reply: Reply | None = None,
+        *,
+        request: Mapping[str, Any] | None = None,
+        wire: Wire = "sse",
+        chunking: Chunking = "events",
+        now: float = 0.0,
+        service: Service | None = None,
+        key: str | None = None,
+        **options: Any,
+    ) -> None:
+        """``request`` is the caller's own, sent where `Open` has no body; ``options`` are those of `Service`."""
+        self.now = now
+        self.service = service or Service(script, reply, **options)
+        self.opened_at: list[float] = []
+        """When each attempt was opened."""
+        self._request = request or {"model": "claude-sonnet-5-5", "max_tokens": 1024, "stream": True, "messages": []}
+        self._wire: Wire = wire
+        self._chunking = chunking
+        self._key = key
+        self._inputs: Iterator[Input | float] = iter(())
+        self._left_s = 0.0
+
+    @property
+    def requests(self) -> list[Attempt]:
+        """Every attempt, in order."""
+        return self.service.requests
+
+    def clock(self) -> float:
+        """The time, as the engine is to be told it."""
+        return self.now
+
+    def perform(self, wait: Wait) -> Input:
+        """Do the one thing, and say what happened."""
+        match wait:
+            case Open():
+                return self._open(wait)
+            case Read(deadline):
+                return self._read(deadline)
+            case Sleep(deadline):
+                self.close()
+                return self._elapse(deadline)
+            case Done():
+                raise AssertionError("nothing is left to perform once the stream is over")
+
+    def close(self) -> None:
+        """Drop the attempt's connection."""
+        self._inputs, self._left_s = iter(()), 0.0
+
+    def _open(self, wait: Open) -> Input:
+        self.opened_at.append(self.now)
+        body = self._request if wait.body is None else wait.body
+        performance = self.service.respond({**body, "stream": True}, wire=self._wire, key=self._key)
+        if performance.before == "silent":
+            return self._elapse(wait.deadline)
+        if performance.before is not None:
+            return Broke(_BEFORE[performance.before])
+        self._inputs, self._left_s = inputs(performance, self._chunking), 0.0
+        return Opened(performance.status, dict(performance.headers))
+
+    def _read(self, deadline: float) -> Input:
+        while True:
+            if self._left_s:
+                if self.now + self._left_s > deadline:
+                    self._left_s -= max(0.0, deadline - self.now)
+                    return self._elapse(deadline)
+                self.now, self._left_s = self.now + self._left_s, 0.0
+            found = next(self._inputs, None)
+            if found is None:
+                # Silence, and whatever is read after the end.
+                return self._elapse(deadline)
+            if not isinstance(found, float):
+                return found
+            self._left_s = found
+
+    def _elapse(self, deadline: float) -> Elapsed:
+        self.now = max(self.now, deadline)
+        return Elapsed()
+
+
+class AsyncScriptedTransport:
+    """The same for the loop that awaits."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.inner = ScriptedTransport(*args, **options)
+
+    async def perform(self, wait: Wait) -> Input:
+        """Do the one thing, and say what happened."""
+        return self.inner.perform(wait)
+
+    async def close(self) -> None:
+        """Drop the attempt's connection."""
+        self.inner.close()
+
+
+def inputs(performance: Performance, chunking: Chunking) -> Iterator[Input | float]:
+    """What a reader of the body is told, one after another; a number is a pause in seconds. Then silence."""
+    for item in _merged(performance.acts, chunking):
+        match item:
+            case bytes():
+                yield from (Received(piece) for piece in _chunks(item, chunking))
+            case Pause(seconds):
+                yield float(seconds)
+            case PingsForEver(frame, every_s):
+                for _ in range(_FOR_EVER):
+                    yield float(every_s)
+                    yield Received(frame)
+            case Trickle(data, every_s):
+                for at in range(len(data)):
+                    yield float(every_s)
+                    yield Received(data[at : at + 1])
+            case End(how):
+                yield Broke(_BROKE[how]) if how in _BROKE else Ended()
+                return
+            case Hang() | TrickleSize():
+                return
+
+
+def _merged(acts: tuple[Act, ...], chunking: Chunking) -> Iterator[bytes | Act]:
+    """The acts, with what is sent without a pause in between as one: a transport knows no frames."""
+    held = bytearray()
+    for act in acts:
+        if isinstance(act, Send) and chunking != "events":
+            held += act.data
+            continue
+        if held:
+            yield bytes(held)
+            held.clear()
+        yield act.data if isinstance(act, Send) else act
+    if held:
+        yield bytes(held)
+
+
+def _chunks(data: bytes, chunking: Chunking) -> Iterator[bytes]:
+    if chunking in ("whole", "events"):
+        yield data
+        return
+    draw: Callable[[], int]
+    if isinstance(chunking, str) and chunking.startswith("random:"):
+        # Mostly small, sometimes large: both sides of every boundary are met.
+        source = random.Random(f"{chunking} {len(data)}")
+        draw = lambda: source.choice((1, 2, 3, 7, 31, 200, 4096))  # noqa: E731
+    else:
+        size = 1 if chunking == "bytes" else int(chunking)
+        draw = lambda: size  # noqa: E731
+    at = 0
+    while at < len(data):
+        end = at + draw()
+        yield data[at:end]
+        at = end
