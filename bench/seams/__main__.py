@@ -21,6 +21,7 @@ SLOPPY_RATE_MAX = 0.01
 # Beyond so many characters a continuation is long decided: the rest comes in one piece, to save time.
 PIECED_CHARS = 3000
 EXAMPLES_MAX = 3
+JOB_CUTS = 200
 
 
 @dataclass
@@ -83,12 +84,26 @@ def run(style: Style, reply: Reply, at: int, anchor: Anchor, names: tuple[str, s
     return outcome, f"{reply.name} at {at} ({join.rule}): {shown[-30:]!r} + {said[:90]!r} -> {merged[1][at:][:60]!r}"
 
 
-def measure(job: tuple[Reply, int, int]) -> tuple[dict[Key, Tally], int]:
-    reply, share, seed = job
-    random = Random(f"{seed} {reply.category} {reply.name}")
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Some of the cuts of one reply."""
+
+    reply: Reply
+    first: int
+    share: int
+    seed: int
+
+    @property
+    def cuts(self) -> range:
+        return range(self.first, min(self.first + JOB_CUTS, len(self.reply.text) + 1))
+
+
+def measure(job: Job) -> tuple[dict[Key, Tally], int]:
+    reply, share = job.reply, job.share
+    random = Random(f"{job.seed} {reply.category} {reply.name} {job.first}")
     tallies: dict[Key, Tally] = {}
     cuts = 0
-    for at in range(CHARS_MIN, len(reply.text) + 1):
+    for at in job.cuts:
         if share > 1 and random.randrange(share):
             continue
         cuts += 1
@@ -156,7 +171,8 @@ def main() -> int:
     if args.share < 1 or args.jobs < 1:
         parser.error("--share and --jobs must be at least 1")
     corpus = replies()
-    jobs = sorted(((reply, args.share, args.seed) for reply in corpus), key=lambda job: -len(job[0].text))
+    firsts = ((reply, first) for reply in corpus for first in range(CHARS_MIN, len(reply.text) + 1, JOB_CUTS))
+    jobs = [Job(reply, first, args.share, args.seed) for reply, first in firsts]
     captured = sum(reply.category == "captured" for reply in corpus)
     print(f"{len(corpus)} replies ({captured} recorded), {sum(len(reply.text) for reply in corpus):,} characters")
     tallies: dict[Key, Tally] = {}
@@ -168,7 +184,7 @@ def main() -> int:
                 tallies.setdefault(key, Tally()).add(tally)
             if time.monotonic() - told > 5:
                 told = time.monotonic()
-                print(f"  {done}/{len(jobs)} replies, {cuts:,} cuts, {told - began:.0f} s", file=sys.stderr, flush=True)
+                print(f"  {done}/{len(jobs)} parts, {cuts:,} cuts, {told - began:.0f} s", file=sys.stderr, flush=True)
     print(f"{cuts:,} cuts x {len(STYLES)} styles, whole and in pieces, {time.monotonic() - began:.0f} s\n")
     print("\n".join(by_category(tallies) if args.categories else table(tallies)))
     if args.examples:

@@ -18,6 +18,7 @@ NAMES_MAX = 1000
 # Thai, Lao, Tibetan, Myanmar, Khmer, kana, CJK ideographs and their punctuation: written without spaces.
 _SPACELESS = "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _SPACELESS += "\uff00-\uffef\U00020000-\U0003ffff"
+_UNSPACED = re.compile(f"[{_SPACELESS}]")
 _WORD = re.compile(rf"[{_SPACELESS}]|[^\s{_SPACELESS}]+")
 _WORD_PART = re.compile(rf"[{_SPACELESS}]|[^\W{_SPACELESS}]+")
 
@@ -54,8 +55,8 @@ def anchor_of(shown: str) -> Anchor:
 def _at_word(shown: str, at: int) -> bool:
     if at == 0 or shown[at - 1].isspace():
         return True
-    # Also where a script without spaces meets one with spaces; but never at a mark that belongs to what is before it.
-    return _at_cluster(shown, at)
+    # Where there are no spaces every character will do; but never a mark that belongs to what is before it.
+    return bool(_UNSPACED.search(shown, at - 1, at + 1)) and _at_cluster(shown, at)
 
 
 def _at_cluster(shown: str, at: int) -> bool:

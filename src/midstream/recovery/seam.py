@@ -315,6 +315,9 @@ class _Quote:
 
     def find_in(self, inside: str, shown: str) -> _Placed | None:
         """Find the anchor in what the element holds; say what is beyond it."""
+        if inside.startswith(self.text):
+            beyond = inside[len(self.text) :]
+            return _Placed(beyond if beyond.strip() else "", "")
         words = inside.strip()
         begin = len(inside) - len(inside.lstrip())
         if found := self._words.match(inside, begin):
