@@ -6,6 +6,8 @@ Rule: what a user would write, and what a checker must then know about it.
 from typing import Any, assert_type
 
 import anthropic
+from anthropic.lib.bedrock import AnthropicBedrock
+from anthropic.lib.vertex import AsyncAnthropicVertex
 
 import midstream
 from midstream import Failure, Kind, Phase, Policy, Recovery, Report, StreamError
@@ -15,8 +17,8 @@ assert_type(midstream.__version__, str)
 # One object serves sync and async clients, and every cloud.
 anthropic.Anthropic(middleware=[Recovery()])
 anthropic.AsyncAnthropic(middleware=[Recovery()])
-anthropic.AnthropicBedrock(middleware=[Recovery()])
-anthropic.AsyncAnthropicVertex(middleware=[Recovery(enabled=False)])
+AnthropicBedrock(middleware=[Recovery()])
+AsyncAnthropicVertex(middleware=[Recovery(enabled=False)])
 
 POLICY = Policy(
     attempts=4,
