@@ -102,7 +102,12 @@ def test_the_line_feed_after_a_carriage_return_that_ended_a_block_is_a_block_of_
     assert decoder.split(b"data: 1\r\n\r") == [b"data: 1\r\n\r"]
     assert decoder.split(b"") == []
     assert decoder.split(b"\ndata: 2\r\n\r\n") == [b"\n", b"data: 2\r\n\r\n"]
-    assert decoder.split(b"data: 3\n\n") == [b"data: 3\n\n"]
+    assert decoder.split(b"data: 3\r\n\r") == [b"data: 3\r\n\r"]
+    assert decoder.split(b"\n") == [b"\n"]
+    assert decoder.split(b"data: 4\r\r") == [b"data: 4\r\r"]
+    assert decoder.split(b"data: 5\n") == []
+    assert decoder.split(b"\n\r") == [b"data: 5\n\n"]
+    assert decoder.pending == b"\r"
     assert decoder.parse(b"\n") is None
 
 
@@ -167,6 +172,28 @@ def test_names_beyond_those_that_are_remembered_are_read_all_the_same() -> None:
     names = ["n" * size for size in (1, 1000)] + [f"name_{number}" for number in range(200)]
     wire = b"".join(encode(name, b"{}") for name in names)
     assert [frame.name for frame in frames_of([wire, wire])] == names + names
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"event: ping\ndata: 1\rdata: 2\n\n",
+        b"event: ping\ndata: 1\ndata: 2\n\n",
+        b"event: ping\nid: 1\ndata: 1\n\n",
+        b"id: 1\nevent: ping\ndata: 1\n\n",
+        b"event: ping\nretry: 1\ndata: 1\n\n",
+        b"event:ping\ndata: 1\n\n",
+        b"event: ping\ndata:1\n\n",
+        b"event: ping\ndata: 1\nid: 1\n\n",
+    ],
+)
+def test_a_block_says_the_same_when_one_like_it_was_seen_before(block: bytes) -> None:
+    fresh, used = Decoder(), Decoder()
+    used.feed(PING)
+    used.parse(block)
+    used.last_event_id, used.retry_ms = "", None
+    assert used.parse(block) == fresh.parse(block)
+    assert (used.last_event_id, used.retry_ms) == (fresh.last_event_id, fresh.retry_ms)
 
 
 @given(st.binary())

@@ -43,8 +43,7 @@ class Decoder:
         """The running value: what the last ``retry`` field asked for."""
         self._frame_bytes_max = frame_bytes_max
         self._pending = bytearray()
-        # There is a "\r" in the pending bytes, or the last block ended in one.
-        self._carriage = False
+        # The last block ended in "\r" and nothing came after it: a "\n" would belong to it.
         self._after_carriage = False
         self._begun = False
         # First lines ("event: ping") whose name is known: nearly every block has one of them, and one line of data.
@@ -66,8 +65,9 @@ class Decoder:
         A block may hold no event. Raises `FrameTooLarge` when an unfinished block is over the bound, but never
         in place of blocks that are whole: then the next chunk raises.
         """
-        if self._carriage or b"\r" in data:
+        if self._after_carriage or b"\r" in data:
             return self._split_at_any_line_end(data)
+        # A boundary that ends in this chunk ends in two "\n", whatever came before: "\r" and "\n" are one line end.
         pending = self._pending
         if pending:
             # The pending bytes are not searched again: only their last byte can be part of a boundary.
@@ -123,15 +123,13 @@ class Decoder:
         blocks = []
         if self._after_carriage and data:
             self._after_carriage = False
-            if data[0] == _NEWLINE:  # it belongs to the "\r" that ended the last block
+            if data[0] == _NEWLINE:
                 blocks.append(b"\n")
                 data = data[1:]
         pending = self._pending
-        # At most "\r\n" of what was searched before can be part of a boundary.
-        start = max(0, len(pending) - 2)
+        start = max(0, len(pending) - 1)
         pending += data
         if _BOUNDARY.search(pending, start) is None:
-            self._carriage = self._carriage or b"\r" in data
             if not blocks:
                 self._check_size()
         else:
@@ -144,7 +142,6 @@ class Decoder:
         rest = data[ends[-1] :]
         self._pending[:] = rest
         self._after_carriage = not rest and data.endswith(b"\r")
-        self._carriage = self._after_carriage or b"\r" in rest
         return [data[begin:end] for begin, end in zip(begins, ends, strict=False)]
 
     def _check_size(self) -> None:
