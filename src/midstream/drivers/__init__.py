@@ -1,0 +1,4 @@
+"""Where the engine meets the world.
+
+Rule: a driver performs one wait and reports one input; it decides nothing.
+"""
