@@ -4,6 +4,7 @@ Rule: pure; it says what to do (`Performance`), and the players in `server` and 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from midstream.faults.acts import (
@@ -39,15 +40,8 @@ def play(scene: Scene, *, pace_s: float = 0.0) -> Performance:
         return performance
     paced: list[Act] = []
     for act in performance.acts:
-        paced += [act, Pause(pace_s)] if isinstance(act, Send) else [act]
-    return Performance(
-        performance.status,
-        performance.headers,
-        tuple(paced),
-        performance.before,
-        performance.refuse_s,
-        performance.gzip,
-    )
+        paced += [Pause(pace_s), act] if isinstance(act, Send) and paced else [act]
+    return replace(performance, acts=tuple(paced))
 
 
 def whole(data: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Performance:

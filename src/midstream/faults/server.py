@@ -1,0 +1,334 @@
+"""Plays a script over real sockets, on raw streams: below ASGI, because it must cut a chunk in half.
+
+Rule: it decides nothing; it does what a `Performance` says, and lets go of every socket when it is closed.
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Self
+
+from midstream.faults import http
+from midstream.faults.acts import (
+    Act,
+    End,
+    Hang,
+    Pause,
+    Performance,
+    PingsForEver,
+    Send,
+    Trickle,
+    TrickleSize,
+    compressed,
+)
+from midstream.faults.play import error_event, whole
+from midstream.faults.reply import Reply
+from midstream.faults.routes import answer
+from midstream.faults.script import Fault, Script
+from midstream.faults.service import Attempt, Service
+
+# A silence that nobody ends: a client that waits for an hour has no limit, which is what one wanted to know.
+HANG_S_MAX = 3600.0
+
+# How long bytes that were written may take to reach the other side's kernel before a reset throws them away.
+FLUSH_S_MAX = 5.0
+
+# What a chunk that is cut announces beyond what it holds.
+_MISSING_BYTES = 37
+
+
+class _Gone(Exception):
+    """The client has closed the connection."""
+
+
+class _Connection(asyncio.StreamReaderProtocol):
+    """A pair of streams that also knows when the other side has gone."""
+
+    def __init__(self, serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]) -> None:
+        self.gone = asyncio.Event()
+        super().__init__(asyncio.StreamReader(limit=http.HEAD_BYTES_MAX), serve)
+
+    def eof_received(self) -> bool | None:
+        self.gone.set()
+        return super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gone.set()
+        super().connection_lost(exc)
+
+
+class FaultServer:
+    """A server of faults: ``with FaultServer("cut-rst@byte=900") as server: … server.url``, or ``async with``."""
+
+    def __init__(
+        self,
+        script: Script | Fault | str = "ok",
+        reply: Reply | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        **options: Any,
+    ) -> None:
+        """``options`` are those of `Service`; port 0 is any free one."""
+        self.service = Service(script, reply, **options)
+        self.host = host
+        self.port = port
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timers: set[asyncio.Task[None]] = set()
+        self._listener: asyncio.Server | None = None
+        self._thread: threading.Thread | None = None
+        self._stop: Callable[[], object] = lambda: None
+
+    @property
+    def url(self) -> str:
+        """The base URL that a client is given."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def requests(self) -> list[Attempt]:
+        """Every attempt, in order."""
+        return self.service.requests
+
+    @property
+    def open_connections(self) -> int:
+        """Connections that are open now."""
+        return len(self._tasks)
+
+    # --- in the caller's own loop, or in a thread ---
+
+    async def __aenter__(self) -> Self:
+        await self._listen()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close every socket, and wait until they are closed."""
+        if self._listener is not None:
+            self._listener.close()
+        tasks = [*self._tasks, *self._timers]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def __enter__(self) -> Self:
+        started: Future[None] = Future()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(started)), name="midstream-faults")
+        self._thread.daemon = True
+        self._thread.start()
+        started.result()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop()
+        if self._thread is not None:
+            self._thread.join()
+
+    async def _run(self, started: "Future[None]") -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._stop = lambda: loop.call_soon_threadsafe(stop.set)
+        try:
+            await self._listen()
+        except OSError as problem:
+            started.set_exception(problem)
+            return
+        started.set_result(None)
+        await stop.wait()
+        await self.aclose()
+
+    async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(
+            lambda: _Connection(self._connected), self.host, self.port, backlog=1024
+        )
+        self.port = self._listener.sockets[0].getsockname()[1]
+
+    def _refuse_for(self, seconds: float) -> None:
+        """Really refuse: nobody listens at the port for so long."""
+        if self._listener is None or not seconds:
+            return
+        self._listener.close()
+        self._listener = None
+
+        async def listen_again() -> None:
+            await asyncio.sleep(seconds)
+            await self._listen()
+
+        timer = asyncio.get_running_loop().create_task(listen_again())
+        self._timers.add(timer)
+        timer.add_done_callback(self._timers.discard)
+
+    # --- one connection ---
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of our own: the one that asyncio would make complains, up to Python 3.11, when it is cancelled.
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with contextlib.suppress(_Gone, ConnectionError, TimeoutError):
+                while await self._respond(reader, writer):
+                    pass
+        except asyncio.CancelledError:
+            # The server is closing: what is still in a buffer is of no use to anybody.
+            writer.transport.abort()
+            raise
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+                await asyncio.wait_for(writer.wait_closed(), FLUSH_S_MAX)
+
+    async def _respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request; whether the connection may be used again."""
+        try:
+            head = await asyncio.wait_for(http.read_head(reader), HANG_S_MAX)
+            if head is None:
+                return False
+            if "100-continue" in head.headers.get("expect", "").lower():
+                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            call = await http.read_call(reader, head)
+        except http.BadRequest as problem:
+            envelope = error_event("invalid_request_error", str(problem), "req_00000000")
+            await _Stage(writer, chunked=False).perform(whole(envelope, problem.status, {"connection": "close"}))
+            return False
+        if call is None:
+            return False
+        performance = compressed(answer(self.service, call))
+        if performance.before == "refused":
+            self._refuse_for(performance.refuse_s)
+        stage = _Stage(writer, chunked=head.version == "HTTP/1.1", silent=head.method == "HEAD")
+        return await stage.perform(performance) and head.keeps_alive
+
+
+class _Stage:
+    """Where one response is performed."""
+
+    def __init__(self, writer: asyncio.StreamWriter, *, chunked: bool, silent: bool = False) -> None:
+        self._writer = writer
+        self._chunked = chunked
+        self._silent = silent
+        self._inside_chunk = False
+        protocol = writer.transport.get_protocol()
+        assert isinstance(protocol, _Connection)
+        self._gone = protocol.gone
+
+    async def perform(self, performance: Performance) -> bool:
+        """Play it; whether the connection may be used again."""
+        if performance.before is not None:
+            await self._before(performance.before)
+            return False
+        headers = {"server": "midstream-faults", **performance.headers}
+        acts = performance.acts
+        streams = "text/event-stream" in headers.get("content-type", "") or "amazon" in headers.get("content-type", "")
+        body = b"".join(act.data for act in acts if isinstance(act, Send))
+        if not streams:
+            headers["content-length"] = str(len(body))
+            await self._write(http.head_bytes(performance.status, headers) + (b"" if self._silent else body))
+            return headers.get("connection") != "close"
+        if self._chunked:
+            headers["transfer-encoding"] = "chunked"
+        await self._write(http.head_bytes(performance.status, headers))
+        for number, act in enumerate(acts):
+            following = acts[number + 1] if number + 1 < len(acts) else None
+            await self._act(act, following)
+        return self._chunked and acts[-1:] == (End("clean"),)
+
+    async def _before(self, before: str) -> None:
+        if before == "silent":
+            await self._wait(HANG_S_MAX)
+        elif before == "half-headers":
+            await self._write(b"HTTP/1.1 200 OK\r\nserver: midstream-faults\r\ncontent-ty")
+        elif before in ("refused", "reset"):
+            await self._reset()
+
+    async def _act(self, act: Act, following: Act | None) -> None:
+        match act:
+            case Send(data) if following == End("fin-in-chunk") and self._chunked:
+                self._inside_chunk = True
+                await self._write(b"%x\r\n%b" % (len(data) + _MISSING_BYTES, data))
+            case Send(data):
+                await self._send(data)
+            case Pause(seconds):
+                await self._wait(seconds)
+            case Hang():
+                await self._wait(HANG_S_MAX)
+                raise _Gone
+            case PingsForEver(frame, every_s):
+                await self._for_ever(lambda: self._send(frame), every_s)
+            case TrickleSize(every_s):
+                await self._for_ever(lambda: self._write(b"0"), every_s)
+            case Trickle(data, every_s):
+                for at in range(len(data)):
+                    await self._wait(every_s)
+                    await self._send(data[at : at + 1])
+            case End(how):
+                await self._end(how)
+
+    async def _end(self, how: str) -> None:
+        if how == "clean" and self._chunked:
+            await self._write(b"0\r\n\r\n")
+        elif how == "fin-in-chunk" and self._chunked and not self._inside_chunk:
+            await self._write(b"%x\r\n" % _MISSING_BYTES)
+        elif how == "bad-chunk":
+            await self._write(b"zz\r\n")
+        elif how == "reset":
+            await self._reset()
+
+    async def _for_ever(self, send: Callable[[], Any], every_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + HANG_S_MAX
+        while loop.time() < until:
+            # Never faster than a thousand a second, whatever the script says.
+            await self._wait(max(every_s, 0.001))
+            await send()
+        raise _Gone
+
+    async def _send(self, data: bytes) -> None:
+        await self._write(http.chunk_bytes(data) if self._chunked else data)
+
+    async def _write(self, data: bytes) -> None:
+        if self._gone.is_set():
+            raise _Gone
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def _wait(self, seconds: float) -> None:
+        """Let time pass; a client that goes in the meantime ends the response."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._gone.wait(), seconds)
+            raise _Gone
+
+    async def _reset(self) -> None:
+        """Close with RST, once everything that was sent has arrived: a reset throws away what has not."""
+        transport = self._writer.transport
+        raw = transport.get_extra_info("socket")
+        loop = asyncio.get_running_loop()
+        until = loop.time() + FLUSH_S_MAX
+        while (transport.get_write_buffer_size() or _unsent_bytes(raw)) and loop.time() < until:
+            await asyncio.sleep(0.001)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+        raise _Gone
+
+
+def _unsent_bytes(raw: socket.socket) -> int:
+    """What the other side's kernel has not acknowledged, where the system can tell."""
+    try:
+        import fcntl
+        import termios
+
+        size = bytearray(4)
+        fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, size)
+    except (ImportError, AttributeError, OSError):
+        return 0
+    unsent: int = struct.unpack("i", size)[0]
+    return unsent
