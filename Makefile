@@ -113,4 +113,4 @@ docs: $(DEV) ## make the generated parts of the docs again, then check links and
 clean: ## remove what can be made again, the environments included
 	rm -rf .venv .venv-3.* .venv-bench build dist var htmlcov .coverage .coverage.*
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find src tests simulation bench fuzz tools examples -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

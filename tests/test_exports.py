@@ -68,5 +68,6 @@ def test_the_package_says_that_it_is_typed() -> None:
 
 def python(program: str) -> str:
     """What a program prints in an interpreter of its own, where nothing was imported before."""
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
     return ran.stdout.strip()

@@ -11,7 +11,9 @@ Rule: a page that says what the code would say better has that part generated, b
 import argparse
 import ast
 import dataclasses
+import inspect
 import io
+import itertools
 import os
 import re
 import sys
@@ -44,14 +46,21 @@ def command_help(words: list[str]) -> str:
 
 
 def policy_table() -> str:
-    """The fields of `Policy`, with what the environment calls them and their defaults."""
-    from midstream import Policy
+    """The fields of `Policy`: what the environment calls them, their defaults, and what their docstrings say."""
+    from midstream.recovery import policy
 
-    policy = Policy()
-    fields = dataclasses.fields(policy) if dataclasses.is_dataclass(policy) else ()
-    names = [field.name for field in fields] or list(getattr(Policy, "__struct_fields__", ()))
-    rows = [f"| `{name}` | `MIDSTREAM_{name.upper()}` | `{getattr(policy, name)!r}` |" for name in names]
-    return "\n".join(["| argument | environment | default |", "| --- | --- | --- |", *rows, ""])
+    (tree,) = [node for node in ast.parse(inspect.getsource(policy.Policy)).body if isinstance(node, ast.ClassDef)]
+    told = {
+        field.target.id: " ".join(text.value.value.split())
+        for field, text in itertools.pairwise(tree.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+    }
+    rows = [
+        f"| `{field.name}` | `{policy.ENVIRON_PREFIX}{field.name.upper()}` | `{field.default!r}` | {told[field.name]} |"
+        for field in dataclasses.fields(policy.Policy)
+    ]
+    return "\n".join(["| argument | environment | default | |", "| --- | --- | --- | --- |", *rows, ""])
 
 
 def generate(name: str) -> str:
