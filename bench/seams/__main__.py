@@ -1,4 +1,4 @@
-"""Measures seams: every reply cut at every character, for every style of model. ``python -m bench.seams [--share N]``.
+"""Measures seams: every reply cut at every character, for every style of model. ``python -m bench.seams [--share 0.02]``.
 
 Rule: the figures in docs/explanation/seams.md come from here, and exit status 1 says that a requirement was missed.
 """
@@ -90,7 +90,7 @@ class Job:
 
     reply: Reply
     first: int
-    share: int
+    share: float
     seed: int
 
     @property
@@ -104,7 +104,7 @@ def measure(job: Job) -> tuple[dict[Key, Tally], int]:
     tallies: dict[Key, Tally] = {}
     cuts = 0
     for at in job.cuts:
-        if share > 1 and random.randrange(share):
+        if random.random() >= share:
             continue
         cuts += 1
         shown = reply.text[:at]
@@ -162,17 +162,18 @@ def row(style: str, text: str, count: Counter[str]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.seams", description="Measure where seams go wrong.")
-    parser.add_argument("--share", type=int, default=1, metavar="N", help="draw one cut in N instead of all")
+    parser.add_argument("--share", type=float, default=1.0, help="draw this share of the cuts (0.02, or 50: one in 50)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count())
     parser.add_argument("--categories", action="store_true", help="print every category, not only the two labels")
     parser.add_argument("--examples", action="store_true", help="show some of the wrong joins")
     args = parser.parse_args()
-    if args.share < 1 or args.jobs < 1:
-        parser.error("--share and --jobs must be at least 1")
+    if not args.share > 0 or args.jobs < 1:
+        parser.error("--share must be more than 0 and --jobs at least 1")
+    share = args.share if args.share <= 1 else 1 / args.share
     corpus = replies()
     firsts = ((reply, first) for reply in corpus for first in range(CHARS_MIN, len(reply.text) + 1, JOB_CUTS))
-    jobs = [Job(reply, first, args.share, args.seed) for reply, first in firsts]
+    jobs = [Job(reply, first, share, args.seed) for reply, first in firsts]
     captured = sum(reply.category == "captured" for reply in corpus)
     print(f"{len(corpus)} replies ({captured} recorded), {sum(len(reply.text) for reply in corpus):,} characters")
     tallies: dict[Key, Tally] = {}

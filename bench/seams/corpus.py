@@ -51,7 +51,7 @@ def _made() -> Iterator[Reply]:
     yield Reply("zeros", "numbers", True, "0" * 300 + "1" + "0" * 300)
     yield Reply("counting", "numbers", True, ", ".join(map(str, range(1, 160))))
     yield Reply("matrix", "json", True, json.dumps([[int(i == j) for i in range(9)] for j in range(9)], indent=1))
-    records = [{"id": n, "ok": True, "tags": [], "owner": None} for n in range(12)]
+    records: list[dict[str, object]] = [{"id": n, "ok": True, "tags": [], "owner": None} for n in range(12)]
     yield Reply("records", "json", True, json.dumps({"items": records}, indent=2))
     yield Reply("records, minified", "json", True, json.dumps({"items": records}, separators=(",", ":")))
     digest = base64.b64encode(bytes(n * n * 31 % 251 for n in range(360))).decode()

@@ -90,6 +90,9 @@ RULES = [
     pytest.param(
         SHOWN, f"{OPEN}other words{CLOSE} bear.", "other words bear.", "tags", "joined", id="the anchor is not in it"
     ),
+    pytest.param(
+        SHOWN, f"{OPEN}{'other words ' * 5}{CLOSE}!", "other words " * 5 + "!", "tags", "joined", id="nor in many words"
+    ),
     pytest.param(SHOWN, f"{OPEN}{CLOSE} bear.", " bear.", "tags", "joined", id="empty"),
     pytest.param(SHOWN, "<last_words/> bear.", " bear.", "tags", "joined", id="empty, in one tag"),
     pytest.param(
