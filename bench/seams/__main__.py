@@ -1,4 +1,4 @@
-"""Measures seams: every reply cut at every character, for every style of model. ``python -m bench.seams [--share 0.02]``.
+"""Measures seams: every reply, cut at every character, for every style of model (``python -m bench.seams``).
 
 Rule: the figures in docs/explanation/seams.md come from here, and exit status 1 says that a requirement was missed.
 """

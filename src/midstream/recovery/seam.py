@@ -320,13 +320,13 @@ class _Quote:
             return _Placed(beyond if beyond.strip() else "", "")
         words = inside.strip()
         begin = len(inside) - len(inside.lstrip())
-        if found := self._words.match(inside, begin):
+        if len(words) >= len(self._core) and shown.rstrip().endswith(words):
+            end = begin + len(words)
+        elif found := self._words.match(inside, begin):
             end = found.end()
         elif len(words) < len(self._core) or len(shown) == len(self.text):
             # There is no more to quote than the whole shown text; in other words a short anchor would be an accident.
             return None
-        elif shown.rstrip().endswith(words):
-            end = begin + len(words)
         elif found := self._words.search(inside):
             end = found.end()
         else:
