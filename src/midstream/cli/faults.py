@@ -9,13 +9,13 @@ import contextlib
 import errno
 import json
 import signal
-import sys
 from pathlib import Path
 
+from midstream.cli import Misuse, Unable
 from midstream.faults.catalogue import KINDS, Kind
 from midstream.faults.models import STYLES
 from midstream.faults.reply import REPLY_NAMES, Reply
-from midstream.faults.script import Script, ScriptError
+from midstream.faults.script import Script
 from midstream.faults.server import FaultServer
 from midstream.faults.service import RULES, Attempt
 from midstream.faults.wire import NotAStream
@@ -35,11 +35,11 @@ _EPILOG = f"""\
 a script says what is broken on which attempt:
   cut-rst@byte=900                          once, after 900 bytes of the body; then all is well
   cut-clean@event=12; then overloaded; ok   the first, the second and every later attempt
-  always silence@50%%                        on every attempt, half-way
+  always silence@50%                        on every attempt, half-way
   on 2: 429 retry-after=3                   on the second attempt only
   503 x3                                    three times in a row
   model=exact; cut-fin@event=5-1            the played model, and one byte before the end of the fifth event
-places are @byte=n, @event=n, @fraction=0.5 (or @50%%), with +n or -n bytes if wanted; events count from 0.
+places are @byte=n, @event=n, @fraction=0.5 (or @50%), with +n or -n bytes if wanted; events count from 0.
 options are model=, reply=, pace= and rules=. --list has every fault, with its parameters.
 
 a script is chosen, first come first served,
@@ -59,12 +59,12 @@ examples:
   midstream faults --capture recorded.sse --script 'always overloaded'
   midstream faults --list
   curl -N http://127.0.0.1:{PORT}/v1/messages -H 'x-midstream-fault: cut-clean@event=12' \\
-       -d '{{{{"model":"claude-sonnet-5-5","max_tokens":1000,"stream":true,"messages":[]}}}}'
+       -d '{{{{"model":"claude-sonnet-5-5","max_tokens":1000,"stream":true,"messages":[{{{{"role":"user","content":"Why do bridges hang?"}}}}]}}}}'
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
+    """Add the args."""
     styles = "\n".join(f"  {name:20} {line}" for name, line in STYLES.items())
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = (
@@ -91,36 +91,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="with --list: as JSON")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Serve until it is interrupted. 2 for an argument that makes no sense, 1 for a port that cannot be had."""
-    if arguments.list:
-        print(json.dumps([as_json(kind) for kind in KINDS], indent=2) if arguments.json else as_table())
+def run(args: argparse.Namespace) -> int:
+    """Serve until it is interrupted."""
+    if args.list:
+        print(json.dumps([as_json(kind) for kind in KINDS], indent=2) if args.json else as_table())
         return 0
-    try:
-        server = make_server(arguments)
-    except (ScriptError, NotAStream) as problem:
-        return _fail(str(problem), 2)
+    server = make_server(args)
     with contextlib.suppress(KeyboardInterrupt):
-        return asyncio.run(_serve(server))
+        asyncio.run(_serve(server))
     return 0
 
 
-def make_server(arguments: argparse.Namespace) -> FaultServer:
-    """The server that the arguments ask for. Raises `ScriptError` and `NotAStream`."""
-    if not 0 <= arguments.port <= 65_535:
-        raise ScriptError(f"a port is between 0 and 65535, not {arguments.port}")
-    if not 0 <= arguments.pace < 3600:
-        raise ScriptError(f"--pace is a number of seconds from 0 to 3600, not {arguments.pace:g}")
-    path = Path(arguments.script)
-    script = Script.load(path) if _is_file(path) else Script.parse(arguments.script)
+def make_server(args: argparse.Namespace) -> FaultServer:
+    """The server that the arguments ask for. Raises `Misuse`, `ScriptError` and `NotAStream`."""
+    if not 0 <= args.port <= 65_535:
+        raise Misuse(f"a port is between 0 and 65535, not {args.port}")
+    if not 0 <= args.pace < 3600:
+        raise Misuse(f"--pace is a number of seconds from 0 to 3600, not {args.pace:g}")
+    path = Path(args.script)
+    script = Script.load(path) if _is_file(path) else Script.parse(args.script)
     return FaultServer(
         script,
-        read_capture(arguments.capture) if arguments.capture else Reply.builtin(arguments.reply),
-        host=arguments.host,
-        port=arguments.port,
-        model=arguments.model,
-        pace_s=arguments.pace,
-        rules=arguments.rules,
+        read_capture(args.capture) if args.capture else Reply.builtin(args.reply),
+        host=args.host,
+        port=args.port,
+        model=args.model,
+        pace_s=args.pace,
+        rules=args.rules,
         on_attempt=_tell,
     )
 
@@ -143,13 +140,13 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-async def _serve(server: FaultServer) -> int:
+async def _serve(server: FaultServer) -> None:
     try:
         await server.__aenter__()
     except OSError as problem:
         if problem.errno == errno.EADDRINUSE:
-            return _fail(f"port {server.port} of {server.host} is in use; choose another one with --port", 1)
-        return _fail(f"cannot listen at {server.host} port {server.port}: {problem.strerror or problem}", 1)
+            raise Unable(f"port {server.port} of {server.host} is in use; choose another one with --port") from None
+        raise Unable(f"cannot listen at {server.host} port {server.port}: {problem.strerror or problem}") from None
     print(f"playing {server.service.script} at {server.url} (Ctrl-C ends it)", flush=True)
     stop = asyncio.Event()
     with contextlib.suppress(NotImplementedError):
@@ -159,7 +156,6 @@ async def _serve(server: FaultServer) -> int:
         await stop.wait()
     finally:
         await server.aclose()
-    return 0
 
 
 def _tell(attempt: Attempt) -> None:
@@ -169,11 +165,6 @@ def _tell(attempt: Attempt) -> None:
     if attempt.refused:
         about.append(f"refused: {attempt.refused}")
     print("  ".join(about), flush=True)
-
-
-def _fail(sentence: str, code: int) -> int:
-    print(f"midstream faults: {sentence}", file=sys.stderr)
-    return code
 
 
 def as_json(kind: Kind) -> dict[str, object]:

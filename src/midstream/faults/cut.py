@@ -16,8 +16,8 @@ Message = Mapping[str, Any]
 _ELEMENT = re.compile(r"<(last_words\w*)>(.*?)</\1>", re.DOTALL)
 _MARKER = re.compile(r"<(reply_complete\w*)/>")
 
-# Below this a text is found in a request by accident; the shortest built-in reply is four times as long.
-QUOTED_CHARS_MIN = 12
+# The words of every resume, the documented one's included: without them a quotation may be an ordinary question's.
+_RESUMES = re.compile(r"interrupted|cut off|continue|carry on|go on|left off", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def _turn(reply: Reply, sent: Sequence[Message], words: str, sure: bool) -> Cut 
     if not contents and element is None:
         # Nothing was sent back: the whole answer again, or a quotation.
         return Cut(0, 0, "turn", marker=marker[1]) if marker else None
-    if not asked and not sure and (lost or (block, offset) == (0, 0)):
+    if not asked and not sure and (lost or (block, offset) == (0, 0) or not _RESUMES.search(words)):
         return None
     if element is None:
         return Cut(block, offset, "turn", marker=marker[1] if marker else None, lost=lost)
@@ -87,6 +87,8 @@ def _turn(reply: Reply, sent: Sequence[Message], words: str, sure: bool) -> Cut 
 
 def _quote(reply: Reply, words: str, sure: bool) -> Cut | None:
     """The plainest form: the bare text stands somewhere in the words, and everything else is framing."""
+    if not sure and not _RESUMES.search(words):
+        return None
     at, found = 0, None
     for number, block in enumerate(reply.blocks):
         if not block.text.strip():
@@ -99,8 +101,6 @@ def _quote(reply: Reply, words: str, sure: bool) -> Cut | None:
             break
     if found is None:
         return Cut(0, 0, "quote", lost=True) if sure else None
-    if not sure and found[0] == 0 and found[1] < min(QUOTED_CHARS_MIN, len(reply.blocks[0].text)):
-        return None
     return Cut(*found, "quote")
 
 
