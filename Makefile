@@ -20,7 +20,7 @@ DEV := $(VENV)/.made-dev
 $(VENV)/.made-%: pyproject.toml src/midstream/_version.py
 	@test -x $(RUN) || { python="$(PYTHON)"; \
 	  test -n "$$python" || python=$$(python3 tools/pythons.py oldest) || exit 1; \
-	  echo "making $(VENV) with $$python ($$($$python --version))"; "$$python" -m venv $(VENV); }
+	  echo "making $(VENV) with $$python ($$($$python --version))"; "$$python" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; }
 	@echo "installing midstream[$*] into $(VENV)"
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
