@@ -176,12 +176,22 @@ def forgets_to_close(cut: Cut) -> str:
     return obedient(cut) if cut.finished else cut.opening + cut.anchor + cut.rest
 
 
+def anchor_proves_nothing(cut: Cut) -> bool:
+    """Without its tags, an anchor that is short, or that the text has twice, cannot be told from a repetition."""
+    shown, anchor = cut.truth[: cut.at], cut.anchor
+    words = re.findall(r"\w+", anchor)
+    few = len(words) < 3 and (not words or len(anchor.split()) > 1)
+    return len(anchor) < 24 or few or shown.find(anchor) != len(shown) - len(anchor)
+
+
 @dataclass(frozen=True, slots=True)
 class Style:
     name: str
     say: Callable[[Cut], str]
     kind: Literal["obedient", "exact", "sloppy", "told"]
     """What is required: 0 wrong; 0 wrong in ordinary text; under 1 %; nothing, the figure is only told."""
+    may_keep: Callable[[Cut], bool] = lambda cut: False
+    """Whether the contract wants what it says to be kept, although it is a repetition (§7, rule 4)."""
 
 
 STYLES = (
@@ -189,7 +199,7 @@ STYLES = (
     Style("obedient, element and marker", obedient_element_and_marker, "obedient"),
     Style("exact, without the anchor", exact, "exact"),
     Style("exact, without anchor and marker", exact_silent, "exact"),
-    Style("anchor without its tags", anchor_without_tags, "sloppy"),
+    Style("anchor without its tags", anchor_without_tags, "sloppy", anchor_proves_nothing),
     Style("a lead-in first", lead_in, "sloppy"),
     Style("starts over", starts_over, "sloppy"),
     Style("white space before", blanks_before, "sloppy"),
@@ -204,7 +214,7 @@ STYLES = (
     Style("quotes more than asked", quotes_more, "sloppy"),
     Style("forgets the closing tag", forgets_to_close, "told"),
     Style("quotes less than asked", quotes_less, "told"),
-    Style("a lead-in without the element", lead_in_only, "told"),
+    Style("a lead-in without the element", lead_in_only, "told", lambda cut: True),
     Style("white space after the element", blanks_after, "told"),
     Style("element on lines of its own", laid_out, "told"),
 )
