@@ -58,8 +58,8 @@ examples:
   midstream faults --script 'cut-rst@byte=900; ok'
   midstream faults --capture recorded.sse --script 'always overloaded'
   midstream faults --list
-  curl -N http://127.0.0.1:{PORT}/v1/messages -H 'x-midstream-fault: cut-clean@event=12' \\
-       -d '{{{{"model":"claude-sonnet-5-5","max_tokens":1000,"stream":true,"messages":[{{{{"role":"user","content":"Why do bridges hang?"}}}}]}}}}'
+  curl -N http://127.0.0.1:{PORT}/v1/messages -H 'x-midstream-fault: cut-clean@event=12' -d '{{{{"stream": true,
+    "model": "claude-sonnet-5-5", "max_tokens": 1000, "messages": [{{{{"role": "user", "content": "Hi"}}}}]}}}}'
 """
 
 
