@@ -46,7 +46,7 @@ def find_cut(reply: Reply, messages: Sequence[Message], known: Sequence[Message]
     Without them a resume is known by its words, or by the beginning of the answer standing in it.
     """
     sure = known is not None and len(messages) > len(known) and list(messages[: len(known)]) == list(known)
-    if known is not None and not sure and len(messages) <= len(known):
+    if known is not None and list(messages) == list(known):
         return None
     added = list(messages[len(known) :]) if sure and known is not None else list(messages[-2:])
     if not added:

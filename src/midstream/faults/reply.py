@@ -6,7 +6,7 @@ Rule: a recording that is not broken on purpose leaves as it came, byte for byte
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from midstream.faults import builtin
@@ -60,6 +60,7 @@ class Reply:
         return cls(tuple(pieces), wire)
 
     @classmethod
+    @cache
     def builtin(cls, name: str = "text") -> "Reply":
         """One of the replies that are built in: `REPLY_NAMES`."""
         return cls.from_events(builtin.REPLIES[name])

@@ -20,6 +20,9 @@ from midstream.faults.script import Fault, Script, ScriptError
 # Streams that are remembered: more than any test opens, and a server that runs for weeks does not grow.
 STREAMS_MAX = 10_000
 
+# Attempts that are kept to be looked at: likewise.
+ATTEMPTS_MAX = 10_000
+
 RULES = ("on", "resume", "off")
 
 
@@ -62,7 +65,8 @@ class Service:
         """``rules``: ``on`` for every request, ``resume`` for resumes only, ``off``. Raises `ScriptError`."""
         self.script = as_script(script)
         self.requests: list[Attempt] = []
-        """Every attempt, in order."""
+        """The attempts, in order: the newest ones, of a server that runs for long."""
+        self._attempts = 0
         self._reply = reply
         self._options = {"model": model, "pace": str(pace_s), "rules": rules, "reply": "text"}
         self._streams: OrderedDict[str, _Stream] = OrderedDict()
@@ -83,6 +87,8 @@ class Service:
         """Count the attempt, and say what is to be played. Raises `ScriptError` for a script that cannot be played."""
         script = script or self.script
         options = self._check(self._options | dict(script.options))
+        # Without a key several streams are counted as one, and none of them is known by its first request.
+        named = key is not None
         key = key if key is not None else f"script {script}"
         stream = self._stream(key)
         fault = script.fault(stream.attempts + 1)
@@ -93,17 +99,21 @@ class Service:
         first, stream.request = stream.request, stream.request or request
         known = first.get("messages") if first else None
         cut = find_cut(reply, _messages(request), known if isinstance(known, list) else None)
-        asked = Asked(request, reply, first, model or str(request.get("model") or ""), wire, headers or {})
+        asked = Asked(
+            request, reply, first if named else None, model or str(request.get("model") or ""), wire, headers or {}
+        )
         mode = options["rules"]
         problem = refusal(asked) if mode == "on" or (mode == "resume" and cut is not None) else None
         attempt = Attempt(key, stream.attempts, request, wire, fault, cut, problem, headers or {})
+        self._attempts += 1
         self.requests.append(attempt)
+        del self.requests[:-ATTEMPTS_MAX]
         if self._on_attempt:
             self._on_attempt(attempt)
         return self._play(attempt, reply, options, streaming=streaming)
 
     def _play(self, attempt: Attempt, reply: Reply, options: Mapping[str, str], *, streaming: bool) -> Performance:
-        request_id = f"req_{len(self.requests):08d}"
+        request_id = f"req_{self._attempts:08d}"
         if attempt.refused and attempt.fault.kind.stage == "stream":
             performance = refused(attempt.refused, attempt.wire, request_id)
         else:

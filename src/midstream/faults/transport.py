@@ -5,6 +5,7 @@ Rule: what a real transport would report is reported here, in the same words and
 
 import random
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from itertools import count
 from typing import Any
 
 import httpx2
@@ -42,6 +43,9 @@ _BEFORE: Mapping[str, str] = {"refused": "connect", "closed": "closed", "reset":
 # Pings and trickles go on for ever; a reader that is still there after so many has no limit of its own.
 _FOR_EVER = 1_000_000
 
+# A transport is one stream, unless it is told whose attempts it makes.
+_NUMBERS = count(1)
+
 Chunking = str | int
 """``whole``, ``events`` (one frame for each chunk), ``bytes``, a number of bytes, or ``random:SEED``."""
 
@@ -70,7 +74,7 @@ class ScriptedTransport:
         self._request = request or {"model": "claude-sonnet-5-5", "max_tokens": 1024, "stream": True, "messages": []}
         self._wire: Wire = wire
         self._chunking = chunking
-        self._key = key
+        self._key = key if key is not None else f"transport {next(_NUMBERS)}"
         self._inputs: Iterator[Input | float] = iter(())
         self._left_s = 0.0
 
