@@ -56,25 +56,28 @@ SDK_PACKAGES = "anthropic httpx2 msgspec opentelemetry sniffio anyio"
 LAYERS = {
     "protocol": _layer("", "msgspec", standard=PURE),
     "recovery": _layer("protocol", "msgspec", standard=PURE),
-    "errors": _layer("protocol recovery.failure reports", "msgspec"),
+    # What a user may catch: a policy that makes no sense is refused where policies are checked.
+    "errors": _layer("protocol recovery.failure recovery.policy_values reports", "msgspec"),
     "reports": _layer("protocol recovery.failure recovery.history", "msgspec"),
+    # Reads the environment, which `recovery` may not.
+    "settings": _layer("recovery.policy recovery.policy_values"),
     "journal": _layer("protocol", "msgspec"),
     "drivers": _layer("protocol recovery errors reports", "msgspec httpx2"),
-    "sdk": _layer("protocol recovery drivers errors reports", SDK_PACKAGES),
-    "gateway": _layer("protocol recovery drivers journal errors reports", "msgspec httpx2"),
+    "sdk": _layer("protocol recovery drivers settings errors reports", SDK_PACKAGES),
+    "gateway": _layer("protocol recovery drivers journal settings errors reports", "msgspec httpx2"),
     "faults": _layer("protocol", "msgspec"),
     "doctor": _layer("protocol recovery faults errors reports PUBLIC", "msgspec"),
     "cli": _layer("*", f"{SDK_PACKAGES} rich"),
     "simulation": _layer("*", "msgspec", banned=REAL_TIME),
     # The public API lists what others define, and imports what needs the SDK when it is first used.
-    "PUBLIC": _layer("protocol recovery errors reports sdk"),
+    "PUBLIC": _layer("recovery settings errors reports sdk"),
     "__main__": _layer("cli"),
     "_version": _layer(""),
 }
 """Who may know whom: the table of design.md. ``PUBLIC`` is midstream/__init__.py."""
 
 ONE_MODULE = {
-    # The words that drivers and engine share: the in-process player answers a wait with an input.
+    # The players inside the process: the words that drivers and engine share, and, for any client over httpx2, its own.
     "faults.transport": _layer("protocol recovery.steps", "msgspec httpx2"),
 }
 """Modules whose row differs from that of their layer, each with the reason."""
@@ -284,6 +287,10 @@ WRONG = [
     ("gateway.x", "import anthropic", "the package anthropic"),
     ("journal.x", "from midstream.recovery.steps import Step", "journal may know"),
     ("faults.x", "from midstream.recovery.steps import Broke", "faults may know protocol"),
+    ("faults.x", "import httpx2", "the package httpx2"),
+    ("faults.transport", "import anthropic", "the package anthropic"),
+    ("settings", "from midstream.recovery.engine import Engine", "settings may know"),
+    ("recovery.x", "from midstream.settings import Policy", "recovery may know"),
     ("faults.transport", "from midstream.recovery.seam import join", "faults may know"),
     ("doctor.x", "from midstream.gateway import server", "doctor may know"),
     ("simulation.world", "import time", "the layer is pure, and time is not"),

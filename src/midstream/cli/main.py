@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 
 from midstream._version import __version__
 from midstream.cli import Misuse
+from midstream.errors import MissingExtra
 
 COMMANDS = ("midstream.cli.demo", "midstream.cli.faults")
 """Every command, in the order of the help."""
@@ -110,11 +111,11 @@ def explain(problem: Exception) -> tuple[str, int] | None:
 
     An error class of midstream's own speaks for itself: as a `ValueError` or a `Misuse` it tells of a wrong value.
     """
-    if isinstance(problem, ModuleNotFoundError):
-        extra = missing_extra(problem)
-        return (f"needs the extra {extra}: pip install 'midstream[{extra}]'", FAILED) if extra else None
     if type(problem).__module__.partition(".")[0] == "midstream":
         return _one_line(problem), MISUSED if isinstance(problem, Misuse | ValueError) else FAILED
+    if isinstance(problem, ModuleNotFoundError):
+        extra = missing_extra(problem)
+        return (str(MissingExtra(extra, problem.name or "")), FAILED) if extra else None
     if isinstance(problem, OSError) and problem.strerror:
         place = f"{problem.filename}: " if problem.filename is not None else ""
         return f"{place}{problem.strerror}", FAILED
