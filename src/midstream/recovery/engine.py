@@ -223,6 +223,8 @@ class Engine:
         attempt, out = self._current, list[Event]()
         if isinstance(input, Elapsed):
             expired = attempt.watch.expired(now)
+            if expired is None and self._doing is Doing.OPENING:
+                expired = "first"  # the caller's own limit for the headers is shorter
             if expired is None:  # woken for the sake of a hold
                 return Step(out, Read(attempt.watch.deadline, attempt.wake_at(now, out)))
             return self._fail(self._refusal() if self._doing is Doing.REFUSED else attempt.expired(expired), out, now)
