@@ -72,7 +72,7 @@ class Report:
         lines = [self._headline()]
         for attempt in self.attempts:
             lines.append(f"  attempt {attempt.number} ({attempt.plan}): {_ended(attempt)}")
-            lines += [f"    seam in block {s.block} at character {s.offset:,}: {_joined(s)}" for s in self._seams_of(attempt)]
+            lines += [f"    {_joined(seam)}" for seam in self.seams if seam.attempt == attempt.number]
             lines += [f"    dropped {_named(d)}: {d.reason}" for d in self.dropped if d.attempt == attempt.number]
         if self.gave_up:
             lines.append(f"  gave up: {self.gave_up}")
@@ -80,9 +80,6 @@ class Report:
         at_least = "at least " if usage.is_lower_bound else ""
         lines.append(f"  usage over all attempts: {at_least}{usage.input_tokens:,} in, {usage.output_tokens:,} out")
         return "\n".join(lines)
-
-    def _seams_of(self, attempt: AttemptRecord) -> list[SeamRecord]:
-        return [seam for seam in self.seams if seam.attempt == attempt.number]
 
     def _headline(self) -> str:
         how = {
@@ -114,7 +111,7 @@ def make_report(history: History, outcome: Outcome, failure: Failure | None, ela
 
 
 def total_usage(attempts: list[AttemptRecord]) -> Usage:
-    """Tokens over all attempts; where an attempt broke, its output is the higher of what it reported and a low estimate."""
+    """Tokens over all attempts; the output of one that broke is the higher of what it reported and a low estimate."""
     totals = dict.fromkeys(("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"), 0)
     output, lower_bound = 0, False
     for attempt in attempts:
@@ -154,7 +151,8 @@ def _id(attempt: AttemptRecord) -> str:
 
 
 def _joined(seam: SeamRecord) -> str:
-    return f"joined by the rule {seam.rule!r}, {seam.dropped_chars} characters dropped"
+    where = f"seam in block {seam.block} at character {seam.offset:,}"
+    return f"{where}: joined by the rule {seam.rule!r}, {seam.dropped_chars} characters dropped"
 
 
 def _named(dropped: DroppedRecord) -> str:

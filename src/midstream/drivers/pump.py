@@ -12,7 +12,7 @@ from midstream.recovery.engine import Engine
 from midstream.recovery.failure import Failure, Kind, Origin, Phase
 from midstream.recovery.steps import Done, Opened, Read, Step, Wait
 
-Notice = Callable[[Wait], None]
+Notice = Callable[[Engine, Wait], None]
 """Told of every wait that is not a mere `Read`: that is when something turned."""
 
 Ending = Literal["complete", "failed", "closed"]
@@ -37,11 +37,14 @@ class _Loop:
         """Notes a step; the bytes to hand on."""
         self._wait = step.wait
         if type(step.wait) is not Read:
-            self._notice(step.wait)
+            self._notice(self.engine, step.wait)
         events = step.events
         if len(events) == 1:
             return events[0].raw
         return b"".join([event.raw for event in events])
+
+    def _has_ended(self) -> bool:
+        return self.ending is not None
 
     def _ended(self, done: Done) -> None:
         self.failure = done.failure
@@ -81,7 +84,7 @@ class Pump(_Loop):
                 self._over()
                 raise StopIteration
             heard = self._transport.perform(wait)
-            if self.ending is not None:  # closed from elsewhere: what was heard is the sound of that
+            if self._has_ended():  # closed from elsewhere: what was heard is the sound of that
                 continue
             data = self._took(self.engine.receive(heard, self.clock()))
             if data:
@@ -139,7 +142,7 @@ class AsyncPump(_Loop):
                 await self._over()
                 raise StopAsyncIteration
             heard = await self._transport.perform(wait)
-            if self.ending is not None:  # closed from elsewhere: what was heard is the sound of that
+            if self._has_ended():  # closed from elsewhere: what was heard is the sound of that
                 continue
             data = self._took(self.engine.receive(heard, self.clock()))
             if data:
