@@ -77,7 +77,7 @@ class Story:
     def _ended(self, engine: Engine) -> None:
         history = engine.history
         if engine.failure is not None:
-            log.warning("stream failed after %d attempts: %s", len(history.attempts), history.gave_up)
+            log.warning("stream failed at attempt %d: %s", len(history.attempts), history.gave_up)
             attributes = _failure_attributes(described(engine.failure))
             self._event("midstream.failed", attributes, history.attempts[-1])
         elif len(history.attempts) > 1 or history.settled or history.stop_added:

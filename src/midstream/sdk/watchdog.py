@@ -120,6 +120,7 @@ class AsyncAlarm:
     def __init__(self) -> None:
         self._deadline = NEVER
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = NEVER
         self._reader: asyncio.Task[Any] | None = None
         self._rang = False
         self._sleeper: Any = None
@@ -131,7 +132,7 @@ class AsyncAlarm:
         except RuntimeError:
             return await _bounded_by_anyio(chunks, deadline)
         self._deadline, self._rang = deadline, False
-        if self._timer is None:
+        if self._timer is None or deadline < self._timer_at:
             self._set(loop)
         self._reader = asyncio.current_task()
         try:
@@ -144,6 +145,8 @@ class AsyncAlarm:
             self._reader = None
 
     def _set(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.release()
+        self._timer_at = self._deadline
         delay_s = self._deadline - time.monotonic()
         self._timer = loop.call_later(min(max(delay_s, 0.0), 86_400.0), self._ring, loop)
 
