@@ -146,7 +146,7 @@ RULES = [
     pytest.param(SHOWN, "a <", "a <", "none", "joined", id="a sign at the end"),
     # Nothing came of it.
     pytest.param(SHOWN, "", "", None, "nothing", id="nothing"),
-    pytest.param(SHOWN, " \n", "", None, "nothing", id="blanks alone"),
+    pytest.param(SHOWN, " \n", " \n", "none", "joined", id="blanks alone are kept"),
     pytest.param(SHOWN, f"{OPEN}{QUOTE}{CLOSE}", "", "element", "nothing", id="the element alone"),
     pytest.param(SHOWN, f"{OPEN}{QUOTE} bear", "", None, "failed", id="unfinished"),
     pytest.param(SHOWN, f"Sure:\n{OPEN}", "", None, "failed", id="unfinished after a lead-in"),

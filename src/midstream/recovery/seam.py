@@ -175,11 +175,9 @@ class Join:
             return ""
         words = self._held.strip()
         if len(words) >= CUT_TAG_CHARS_MIN and self._scan.cut_tag(words) == words:
-            self.unfinished, words = True, ""
-        if words:
-            return self._settle("none", self._held)
-        self._held = ""
-        return ""
+            self.unfinished, self._held = True, ""
+        # Blanks alone may be all that was missing, before a tool call for example.
+        return self._settle("none", self._held) if self._held else ""
 
     def _flush(self) -> str:
         left = self._scan.feed(self._held) + self._scan.end()
