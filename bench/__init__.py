@@ -1,0 +1,1 @@
+"""What is measured, and on whom the checks are tried: nothing in here is shipped."""
