@@ -57,9 +57,9 @@ def test_a_row_that_does_not_exist_is_a_sentence_and_not_a_traceback() -> None:
 @pytest.mark.parametrize(
     ("bound", "ours_us", "theirs_us", "ratio", "holds"),
     [
-        ({"at_least": 15.0}, 1.0, 15.0, 15.0, True),
+        ({"at_least": 15.0}, 1.0, 15.1, 15.1, True),
         ({"at_least": 15.0}, 1.0, 14.9, 14.9, False),
-        ({"at_most": 1.25}, 5.0, 4.0, 1.25, True),
+        ({"at_most": 1.25}, 4.9, 4.0, 1.225, True),
         ({"at_most": 1.25}, 5.1, 4.0, 1.275, False),
     ],
 )
