@@ -329,13 +329,29 @@ def test_invocation_metrics_are_kept_wherever_they_stand() -> None:
 @pytest.mark.parametrize(
     ("data", "fields", "exception", "payload"),
     [
-        pytest.param(chunk({"type": "error", "error": {"type": "x"}}), {"type": "error", "error": {"type": "x"}}, None, b"", id="in band"),
-        pytest.param(chunk({"message": "Too many tokens"}), {"message": "Too many tokens"}, None, b"", id="in band, untyped"),
         pytest.param(
-            frame({":message-type": "event", ":event-type": "chunk"}, {"message": "no"}), {"message": "no"}, None, b"", id="instead of a chunk"
+            chunk({"type": "error", "error": {"type": "x"}}),
+            {"type": "error", "error": {"type": "x"}},
+            None,
+            b"",
+            id="in band",
         ),
         pytest.param(
-            frame({":message-type": "event", ":event-type": "fault"}, {"error": "no"}), {"error": "no"}, None, b"", id="another event"
+            chunk({"message": "Too many tokens"}), {"message": "Too many tokens"}, None, b"", id="in band, untyped"
+        ),
+        pytest.param(
+            frame({":message-type": "event", ":event-type": "chunk"}, {"message": "no"}),
+            {"message": "no"},
+            None,
+            b"",
+            id="instead of a chunk",
+        ),
+        pytest.param(
+            frame({":message-type": "event", ":event-type": "fault"}, {"error": "no"}),
+            {"error": "no"},
+            None,
+            b"",
+            id="another event",
         ),
         pytest.param(
             frame({":message-type": "exception", ":exception-type": "throttlingException"}, b'{"message":"slow"}'),
@@ -353,7 +369,7 @@ def test_invocation_metrics_are_kept_wherever_they_stand() -> None:
         ),
         pytest.param(frame({":message-type": "exception"}, b""), {}, "unknown", b"", id="an exception without a name"),
     ],
-)  # fmt: skip
+)
 def test_bedrock_s_errors_are_reported(data: bytes, fields: Fields, exception: str | None, payload: bytes) -> None:
     assert one(data, Bedrock()) == ErrorReported(fields, data, exception, payload)
 
