@@ -192,6 +192,5 @@ def as_table() -> str:
 def _line(kind: Kind) -> str:
     notes = [f"only {kind.wires[0]}"] if len(kind.wires) == 1 else []
     notes += [f"also {alias}" for alias in kind.aliases]
-    # The lines of the HTTP errors name their parameters themselves.
-    notes += [f"{name}={value or '…'}" for name, value in kind.params.items()] if kind.stage != "response" else []
+    notes += [f"{name}={value or '…'}" for name, value in kind.params.items()]
     return f"  {kind.name:28} {kind.line}" + (f" ({', '.join(notes)})" if notes else "")

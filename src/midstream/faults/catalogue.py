@@ -115,7 +115,7 @@ def _exception_kinds() -> list[Kind]:
             else "a Bedrock exception frame of a name that no list knows, then a clean end",
             wires=BEDROCK,
             params={"original-status": "500"} if name == "modelStreamErrorException" else {},
-            aliases=(name.removesuffix("Exception"),),
+            aliases=(name.removesuffix("Exception"),) if name != "unknownException" else (),
         )
         for name in BEDROCK_EXCEPTIONS
     ]
@@ -125,8 +125,7 @@ def _http_kinds() -> list[Kind]:
     return [
         Kind(
             f"http-{status}",
-            f"HTTP {status} ({error_type}) before the stream; retry-after, retry-after-ms, x-should-retry, "
-            "code (details.error_code) and body (json, html, empty) may be given",
+            f"HTTP {status} ({error_type}) before the stream",
             stage="response",
             place=None,
             params=_HTTP_PARAMS,
