@@ -130,7 +130,7 @@ def _words(message: Message) -> str | None:
     content = message.get("content")
     if isinstance(content, str):
         return content
-    blocks = [block for block in content or () if isinstance(block, dict)]
+    blocks = _dicts(content)
     if not blocks or any(block.get("type") != "text" for block in blocks):
         return None
     return "\n".join(str(block.get("text") or "") for block in blocks)
@@ -140,8 +140,12 @@ def _contents(messages: Sequence[Message]) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
     for message in messages:
         content = message.get("content")
-        blocks += [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
+        blocks += [{"type": "text", "text": content}] if isinstance(content, str) else _dicts(content)
     return blocks
+
+
+def _dicts(content: object) -> list[dict[str, Any]]:
+    return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
 
 
 def _walk(blocks: Sequence[Block], sent: Sequence[Mapping[str, Any]]) -> tuple[int, int, bool]:

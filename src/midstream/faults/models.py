@@ -78,8 +78,9 @@ def _contents(reply: Reply, cut: Cut, style: str) -> Iterator[Block]:
         if words := _when_finished(cut, style):
             yield _text_block(words)
         return
-    # Asked for the tool call that comes next, the model does not first write the blanks before it.
-    if inside and not (later and not cut.element and not rest.strip()):
+    # Asked for what comes next, the model does not first write the blanks before it; a prefix is simply continued.
+    passes_over = cut.mode != "prefix" and not cut.element and later and not rest.strip()
+    if inside and not passes_over:
         opening = _opening(cut, style, cut_text[: cut.offset])
         if opening or rest:
             yield _text_rest(reply.blocks[cut.block], cut.offset, opening)
