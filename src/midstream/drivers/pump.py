@@ -106,7 +106,7 @@ class Pump(_Loop):
         """The consumer leaves. May be called at any time, by any thread, and again."""
         if self.ending is None:
             if type(self._wait) is Done:
-                self._ended(self._wait)
+                self._over()
             else:
                 self.ending, self.failure = "closed", CLOSED
         self._transport.close()
@@ -164,7 +164,7 @@ class AsyncPump(_Loop):
         """The consumer leaves."""
         if self.ending is None:
             if type(self._wait) is Done:
-                self._ended(self._wait)
+                await self._over()
             else:
                 self.ending, self.failure = "closed", CLOSED
         await self._transport.close()

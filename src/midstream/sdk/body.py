@@ -7,7 +7,7 @@ its ``finally``, and the connection would stay open.
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import httpx2
 
@@ -19,8 +19,8 @@ from midstream.sdk.exceptions import stream_error
 from midstream.sdk.story import Story
 from midstream.sdk.transport import AsyncPort, SyncPort
 
-# Stands in where no response ever came.
-_NOWHERE = httpx2.Response(200, request=httpx2.Request("POST", "https://api.anthropic.com/v1/messages"))
+# Stands in where not even a request was made.
+_NOWHERE = httpx2.Request("POST", "https://api.anthropic.com/v1/messages")
 
 
 P = TypeVar("P", Pump, AsyncPump)
@@ -47,10 +47,11 @@ class _Told(Generic[P]):
 
     def error(self, failure: Failure) -> StreamError:
         """The exception that ends the stream."""
-        self._story.tell(self._pump.engine, "failed")
-        report = self._story.report(self._pump.engine, "failed")
-        response = self._port.last_response
-        return stream_error(failure, self._pump.engine.snapshot(), report, _NOWHERE if response is None else response)
+        outcome = self._pump.ending or "failed"
+        self._story.tell(self._pump.engine, outcome)
+        report = self._story.report(self._pump.engine, outcome)
+        response = self._port.last_response or httpx2.Response(200, request=self._port.last_request or _NOWHERE)
+        return stream_error(failure, self._pump.engine.snapshot(), report, response)
 
     def _over(self) -> StreamError | None:
         """The stream gives no more: because it is complete (``None``), or because of this."""
@@ -86,7 +87,7 @@ class Body(_Told[Pump], httpx2.SyncByteStream):
     def __del__(self) -> None:
         # A stream that was dropped without a word still has its connection.
         if (pump := getattr(self, "_pump", None)) is not None and pump.ending is None:
-            pump.close()
+            self.close()
 
 
 class AsyncBody(_Told[AsyncPump], httpx2.AsyncByteStream):
@@ -118,15 +119,19 @@ class AsyncBody(_Told[AsyncPump], httpx2.AsyncByteStream):
 
     def __del__(self) -> None:
         pump, loop = getattr(self, "_pump", None), getattr(self, "_loop", None)
-        if pump is not None and pump.ending is None and loop is not None and loop.is_running():
-            loop.call_soon_threadsafe(_close_soon, pump)
+        if pump is not None and pump.ending is None and loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(_close_soon, pump, self._story)
 
 
-_closing: set[Any] = set()
+_closing: set[asyncio.Task[None]] = set()
 
 
-def _close_soon(pump: AsyncPump) -> None:
-    task = asyncio.ensure_future(pump.close())
+def _close_soon(pump: AsyncPump, story: Story) -> None:
+    async def close() -> None:
+        await pump.close()
+        story.tell(pump.engine, pump.ending or "closed")
+
+    task = asyncio.ensure_future(close())
     _closing.add(task)  # the loop itself keeps no reference
     task.add_done_callback(_closing.discard)
 

@@ -3,6 +3,7 @@
 Rule: which class a failure becomes stands in one table; no exception holds a credential or the request's body.
 """
 
+import json
 from functools import cache
 from typing import Any, get_args
 
@@ -59,6 +60,10 @@ _WHAT: dict[Kind, str] = {
     Kind.GARBLED: "what came is not a Messages stream",
     Kind.LIMIT: "a limit of midstream's own was reached",
 }
+
+
+_NOT_KEPT = frozenset({"content-encoding", "content-length", "transfer-encoding", "set-cookie"})
+"""Headers that describe bytes which are gone, or that let somebody in."""
 
 
 def stream_error(failure: Failure, partial: dict[str, Any], report: Report, response: httpx2.Response) -> StreamError:
@@ -126,11 +131,10 @@ def _make(
 
 
 def _reduce(error: Any) -> tuple[Any, ...]:
-    response = getattr(error, "response", None)
-    status = response.status_code if response is not None else None
-    headers = dict(response.headers) if response is not None else {}
-    # What the service's JSON or a caller's content cannot be pickled with is not in here: all of it is plain data.
     found = next(base for base in type(error).__bases__ if base is not StreamError)
+    response = getattr(error, "response", None)
+    status = None if response is None else response.status_code
+    headers = [] if response is None else response.headers.multi_items()
     return _rebuild, (found, error.failure, error.partial, error.report, status, headers, str(error.request.url))
 
 
@@ -140,25 +144,27 @@ def _rebuild(
     partial: dict[str, Any],
     report: Report,
     status: int | None,
-    headers: dict[str, str],
+    headers: list[tuple[str, str]],
     url: str,
 ) -> StreamError:
-    request = httpx2.Request("POST", url)
-    return _make(found, failure, partial, report, httpx2.Response(status or 200, headers=headers, request=request))
+    response = httpx2.Response(status or 200, headers=headers, request=httpx2.Request("POST", url))
+    return _make(found, failure, partial, report, _detached(response, failure))
 
 
 def _detached(response: httpx2.Response, failure: Failure) -> httpx2.Response:
     """The response without its stream, and with a request that holds no credentials and no contents."""
     status = status_of(failure) or response.status_code
-    headers = [(k, v) for k, v in response.headers.items() if k not in ("content-encoding", "content-length")]
+    headers = [(k, v) for k, v in response.headers.multi_items() if k.lower() not in _NOT_KEPT]
     request = httpx2.Request(response.request.method, str(response.request.url))
-    return httpx2.Response(status, headers=headers, request=request)
+    body = failure.body
+    content = body.encode() if isinstance(body, str) else b"" if body is None else json.dumps(body).encode()
+    return httpx2.Response(status, headers=headers, content=content, request=request)
 
 
 def sentence(failure: Failure, partial: dict[str, Any], report: Report) -> str:
     """What broke, with the numbers in it, in one sentence."""
     what = _WHAT[failure.kind]
-    said = failure.api_message or failure.detail
+    said = " ".join((failure.api_message or failure.detail).split())
     attempts = len(report.attempts)
     tried = f"{attempts} attempt{'s' if attempts != 1 else ''} in {report.elapsed_s:.1f} s"
     return f"{what}{f' ({said[:300]})' if said else ''}, after {tried}; {_kept(partial)}"

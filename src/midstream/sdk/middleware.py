@@ -85,11 +85,11 @@ class Recovery(anthropic.Middleware):
         try:
             opened = pump.open()
         except BaseException:
-            pump.close()
+            body.close()
             raise
         if not opened:
             return _failed(request, body, anthropic.APIResponse)
-        return _substituted(port.first, body)
+        return _substituted(port.take_first(), body)
 
     async def handle_async(self, request: APIRequest, call_next: Callable[[APIRequest], Any]) -> Any:
         """Called by the async client for each of its own attempts."""
@@ -103,11 +103,11 @@ class Recovery(anthropic.Middleware):
         try:
             opened = await pump.open()
         except BaseException:
-            await pump.close()
+            await body.aclose()
             raise
         if not opened:
             return _failed(request, body, anthropic.AsyncAPIResponse)
-        return _substituted(port.first, body)
+        return _substituted(port.take_first(), body)
 
     def _prepare(
         self, request: APIRequest, call_next: Callable[[APIRequest], Any]
@@ -123,7 +123,7 @@ class Recovery(anthropic.Middleware):
             self._budget.request(time.monotonic())
         around = Surroundings(random.random, self._take_retry, self._memory, time.time)
         engine = Engine(asked, self.policy, around, recovers=allows_retries(request, client))
-        limits = Limits(timeout, is_default=default_timeout(timeout), silence_s=self.policy.silence_s)
+        limits = Limits(timeout, is_default=default_timeout(timeout), policy=self.policy, now=clock())
         return engine, clock, Story(asked.model, clock, self._on_report, self._on_recovery), limits
 
     def _take_retry(self) -> bool:

@@ -13,9 +13,10 @@ import httpx2
 from anthropic import APIRequest
 
 from midstream.drivers.clock import Clock
+from midstream.recovery.policy import Policy
 from midstream.recovery.steps import Broke, Elapsed, Ended, Input, Open, Opened, Read, Received, Sleep, Wait
 from midstream.sdk.call import attempt_request
-from midstream.sdk.watchdog import AsyncAlarm, Watched
+from midstream.sdk.watchdog import NEVER, AsyncAlarm, Watched
 
 # After the last event only the end of the body is missing: what takes longer is not worth a connection.
 DRAIN_S = 0.25
@@ -25,36 +26,61 @@ DRAIN_CHUNKS_MAX = 16
 class Limits:
     """The time limits of one call, in the terms of httpx2."""
 
-    def __init__(self, timeout: httpx2.Timeout | None, *, is_default: bool, silence_s: float) -> None:
-        self.timeout = timeout
-        self.is_default = is_default
-        self.silence_s = silence_s
-        """For one read of the body, where nothing else can watch it."""
+    def __init__(self, timeout: httpx2.Timeout | None, *, is_default: bool, policy: Policy, now: float) -> None:
+        self._timeout = timeout
+        self._is_default = is_default
+        """The caller asked for nothing of their own."""
+        self._ends_at = NEVER if policy.elapsed_s is None else now + policy.elapsed_s
+        self._slow_s = max(policy.silence_s, policy.progress_slow_s)
+        self._silence_s = policy.silence_s
 
-    def of_attempt(self, wait: Open, now: float) -> httpx2.Timeout | None:
-        """What the attempt is sent with; ``None`` for what the caller asked for."""
-        if not self.is_default:
+    def headers_at(self, wait: Open) -> float:
+        """When the headers must be there. What the caller asked for counts in the place of the policy's limit."""
+        asked = not self._is_default and self._timeout is not None and self._timeout.read is not None
+        return self._ends_at if asked else wait.deadline
+
+    def of_attempt(self, wait: Open, now: float, *, watched: bool) -> httpx2.Timeout | None:
+        """What the attempt is sent with; ``None`` for what the client has.
+
+        Where the wait for the headers is ``watched`` by ourselves, the limit of a read need not be it too.
+        """
+        ours_s, ends_s = max(wait.deadline - now, 0.001), max(self._ends_at - now, 0.001)
+        connect_s, read_s = min(wait.connect_s, ours_s), max(ours_s, self._slow_s) if watched else ours_s
+        if self._is_default:
+            return httpx2.Timeout(ours_s, connect=connect_s, read=read_s)
+        asked = self._timeout
+        if asked is None or (self._ends_at == NEVER and None not in asked.as_dict().values()):
             return None
-        limit_s = max(wait.deadline - now, 0.001)
-        return httpx2.Timeout(limit_s, connect=min(wait.connect_s, limit_s))
+        ours = {"connect": connect_s, "read": read_s, "write": ours_s, "pool": ours_s}
+        # Where the caller wants no limit, there is still the policy's.
+        merged = {name: ours[name] if own is None else own for name, own in asked.as_dict().items()}
+        return httpx2.Timeout(**{name: min(limit_s, ends_s) for name, limit_s in merged.items()})
 
     @property
     def read_timeout_s(self) -> float | None:
         """The caller's own limit between two reads, which is the upper limit of the silence."""
-        if self.is_default or self.timeout is None:
-            return None
-        return self.timeout.read
+        return None if self._is_default or self._timeout is None else self._timeout.read
+
+    def of_reads(self, *, watched: bool) -> float | None:
+        """What httpx2 is told for the body: nothing where the reads are watched, else the silence at least."""
+        asked = self.read_timeout_s
+        if asked is not None:
+            return asked
+        return None if watched else self._silence_s
 
 
 class _Port:
     """What both ports share."""
 
+    _watches_headers: bool
+
     def __init__(
         self, request: APIRequest, call_next: Callable[[APIRequest], Any], clock: Clock, limits: Limits
     ) -> None:
-        self.first: Any = None
-        """The SDK's response to the first attempt that was answered 2xx: what the caller is given, its body replaced."""
+        self._first: Any = None
+        self._answered_well = False
         self.last_response: httpx2.Response | None = None
+        self.last_request: httpx2.Request | None = None
         self.closed = False
         self._request = request
         self._call_next = call_next
@@ -62,26 +88,37 @@ class _Port:
         self._limits = limits
         self._response: httpx2.Response | None = None
 
+    def take_first(self) -> Any:
+        """The SDK's response to the first attempt that was answered 2xx: what the caller is given, its body replaced.
+
+        It is given away: kept, it and the body would hold each other, and a dropped stream would linger.
+        """
+        first, self._first = self._first, None
+        return first
+
     def _attempt(self, wait: Open) -> APIRequest:
-        return attempt_request(self._request, wait.body, self._limits.of_attempt(wait, self._clock()))
+        timeout = self._limits.of_attempt(wait, self._clock(), watched=self._watches_headers)
+        return attempt_request(self._request, wait.body, timeout)
 
     def _answered(self, answer: Any) -> Opened:
         response: httpx2.Response = answer.http_response
         self._response = self.last_response = response
-        if self.first is None and response.is_success:
-            self.first = answer
+        self.last_request = response.request
+        if not self._answered_well and response.is_success:
+            self._first, self._answered_well = answer, True
         return Opened(response.status_code, _headers(response), self._limits.read_timeout_s)
 
-    def _limit_reads(self, response: httpx2.Response, limit_s: float | None) -> None:
+    def _limit_reads(self, response: httpx2.Response, *, watched: bool) -> None:
         """httpx2 takes the read timeout from the request when the body is first read (HTTP/1.1)."""
         timeout = response.request.extensions.get("timeout")
-        if self._limits.is_default and isinstance(timeout, dict):
-            timeout["read"] = limit_s
+        if isinstance(timeout, dict):
+            timeout["read"] = self._limits.of_reads(watched=watched)
 
     def _failed_to_open(self, problem: Exception, wait: Open) -> Input:
+        self.last_request = getattr(problem, "request", None) or self.last_request
         heard = broke_before_headers(problem)
         if heard is None:
-            if self.first is None:
+            if not self._answered_well:
                 raise problem
             return Broke("connect", type(problem).__name__)
         return heard
@@ -98,6 +135,8 @@ class _Port:
 
 class SyncPort(_Port):
     """The port for ``Anthropic`` and its relatives."""
+
+    _watches_headers = False
 
     def __init__(
         self, request: APIRequest, call_next: Callable[[APIRequest], Any], clock: Clock, limits: Limits
@@ -129,7 +168,7 @@ class SyncPort(_Port):
             return Broke("closed")
         self._watched.watch(answer.http_response)
         # The watchdog sees to the limits, where it can; else the silence alone is bounded, by httpx2.
-        self._limit_reads(answer.http_response, None if self._watched.can_bite else self._limits.silence_s)
+        self._limit_reads(answer.http_response, watched=self._watched.can_bite)
         self._chunks = answer.http_response.iter_bytes()
         return heard
 
@@ -147,6 +186,8 @@ class SyncPort(_Port):
             if self._watched.bit:
                 return self._timed_out(wait.deadline)
             return self._failed_to_read(problem, wait)
+        finally:
+            self._watched.deadline = NEVER  # the consumer takes as long as they like
 
     def finish(self) -> None:
         """Reads to the end of the body, so that the connection can be used again; but not for long."""
@@ -163,6 +204,7 @@ class SyncPort(_Port):
         """Drops the connection at once."""
         self.closed = True
         self._watched.wake()
+        self._watched.cut()
         self._drop()
 
     def _drop(self) -> None:
@@ -177,6 +219,8 @@ class SyncPort(_Port):
 
 class AsyncPort(_Port):
     """The port for ``AsyncAnthropic`` and its relatives."""
+
+    _watches_headers = True
 
     def __init__(
         self, request: APIRequest, call_next: Callable[[APIRequest], Any], clock: Clock, limits: Limits
@@ -193,20 +237,24 @@ class AsyncPort(_Port):
             return await self._open(wait)
         assert isinstance(wait, Sleep)
         await self._drop()
-        await self._alarm.sleep(max(0.0, wait.deadline - self._clock()))
+        if not self.closed:
+            await self._alarm.sleep(max(0.0, wait.deadline - self._clock()))
         return self._timed_out(wait.deadline)
 
     async def _open(self, wait: Open) -> Input:
         await self._drop()
+        headers_at = self._clock.monotonic_at(self._limits.headers_at(wait))
         try:
-            answer = await self._call_next(self._attempt(wait))
+            answer = await self._alarm.bounded(self._call_next(self._attempt(wait)), headers_at)
         except Exception as problem:
             return self._failed_to_open(problem, wait)
+        if answer is None:
+            return Elapsed()
         heard = self._answered(answer)
         if self.closed:  # the consumer left while the request was under way
             await self._drop()
             return Broke("closed")
-        self._limit_reads(answer.http_response, None)
+        self._limit_reads(answer.http_response, watched=True)
         self._chunks = answer.http_response.aiter_bytes()
         return heard
 
@@ -214,7 +262,7 @@ class AsyncPort(_Port):
         assert self._chunks is not None
         try:
             while True:
-                chunk = await self._alarm.bounded(self._chunks, self._clock.monotonic_at(wait.deadline))
+                chunk = await self._alarm.bounded(self._chunks.__anext__(), self._clock.monotonic_at(wait.deadline))
                 if chunk is None:
                     return self._timed_out(wait.deadline)
                 if chunk:
@@ -232,10 +280,12 @@ class AsyncPort(_Port):
             deadline = self._clock.monotonic_at(self._clock() + DRAIN_S)
             try:
                 for _ in range(DRAIN_CHUNKS_MAX):
-                    if await self._alarm.bounded(self._chunks, deadline) is None:
+                    if await self._alarm.bounded(self._chunks.__anext__(), deadline) is None:
                         break
-            except (Exception, StopAsyncIteration):
+            except Exception:
                 pass  # the message is whole: how the connection ends changes nothing
+            finally:
+                await self._drop()
         await self._drop()
 
     async def close(self) -> None:
@@ -253,11 +303,16 @@ class AsyncPort(_Port):
                 await chunks.aclose()
         except Exception:
             pass  # closed while another task reads from it: closing the response is what counts
-        try:
+        finally:  # also when this task is being cancelled
             if response is not None:
-                await response.aclose()
-        except Exception:
-            pass  # it is being dropped
+                await _closed(response)
+
+
+async def _closed(response: httpx2.Response) -> None:
+    try:
+        await response.aclose()
+    except Exception:
+        pass  # it is being dropped
 
 
 def _headers(response: httpx2.Response) -> dict[str, str]:

@@ -5,15 +5,18 @@ at the time when they must, not at each event.
 """
 
 import asyncio
+import os
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 import httpx2
 
 NEVER = float("inf")
+
+T = TypeVar("T")
 
 
 class _Watchdog:
@@ -46,7 +49,8 @@ class _Watchdog:
     def _run(self) -> None:
         with self._condition:
             while self._watched:
-                now = time.monotonic()
+                # Until the new time stands, every deadline that is set counts as nearer: none is overlooked.
+                self.wakes_at, now = NEVER, time.monotonic()
                 for watched in [w for w in self._watched if w.deadline <= now]:
                     watched.bite()
                     self._watched.discard(watched)
@@ -57,6 +61,8 @@ class _Watchdog:
 
 
 _watchdog = _Watchdog()
+if hasattr(os, "register_at_fork"):  # the thread does not live on in a child, and its lock may be held there for ever
+    os.register_at_fork(after_in_child=_watchdog.__init__)  # type: ignore[misc]
 
 
 class Watched:
@@ -77,6 +83,8 @@ class Watched:
     def watch(self, response: httpx2.Response) -> None:
         """From now on the reads of this response are bounded, if its transport shows its socket."""
         self.bit, self.deadline = False, NEVER
+        if response.http_version == "HTTP/2":
+            return  # other streams share the socket
         stream: Any = response.extensions.get("network_stream")
         found = stream.get_extra_info("socket") if hasattr(stream, "get_extra_info") else None
         if isinstance(found, socket.socket):
@@ -84,7 +92,7 @@ class Watched:
             _watchdog.add(self)
 
     def set_deadline(self, at: float) -> None:
-        """When the next read must be over, on the monotonic clock."""
+        """When the read that begins must be over, on the monotonic clock. `NEVER` when it is."""
         self.deadline = at
         if at < _watchdog.wakes_at and self._socket is not None:
             _watchdog.hurry()
@@ -92,10 +100,14 @@ class Watched:
     def bite(self) -> None:
         """Called by the watchdog."""
         self.bit = True
-        if self._socket is not None:
+        self.cut()
+
+    def cut(self) -> None:
+        """Shuts the socket down, which wakes whoever reads from it; closing it alone would not."""
+        if (found := self._socket) is not None:
             try:
                 # Below TLS: nothing must be sent or waited for.
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+                socket.socket.shutdown(found, socket.SHUT_RDWR)
             except OSError:
                 pass  # closed already
 
@@ -125,20 +137,23 @@ class AsyncAlarm:
         self._rang = False
         self._sleeper: Any = None
 
-    async def bounded(self, chunks: AsyncIterator[bytes], deadline: float) -> bytes | None:
-        """The next chunk, or ``None`` when the deadline passes first. Raises what the iterator raises."""
+    async def bounded(self, awaited: Awaitable[T], deadline: float) -> T | None:
+        """What is awaited, or ``None`` when the deadline passes first. Raises what the awaited raises."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            return await _bounded_by_anyio(chunks, deadline)
+            return await _bounded_by_anyio(awaited, deadline)
         self._deadline, self._rang = deadline, False
         if self._timer is None or deadline < self._timer_at:
             self._set(loop)
-        self._reader = asyncio.current_task()
+        self._reader = reader = asyncio.current_task()
+        assert reader is not None
+        cancels = reader.cancelling()
         try:
-            return await chunks.__anext__()
+            return await awaited
         except asyncio.CancelledError:
-            if not self._rang or self._reader is None or self._reader.uncancel() > 0:
+            # The caller's own cancellation wins, also when both come at once.
+            if not self._rang or reader.uncancel() > cancels:
                 raise
             return None
         finally:
@@ -154,10 +169,13 @@ class AsyncAlarm:
         self._timer = None
         if time.monotonic() < self._deadline:
             self._set(loop)
-        elif self._reader is not None:
+        else:
+            self._interrupt()  # if nobody reads, the next read sets the timer again
+
+    def _interrupt(self) -> None:
+        if self._reader is not None:
             self._rang = True
             self._reader.cancel()
-        # Otherwise nobody reads: the next read sets the timer again.
 
     def release(self) -> None:
         """The read is over."""
@@ -174,15 +192,16 @@ class AsyncAlarm:
         self._sleeper = None
 
     def wake(self) -> None:
-        """Ends the sleep."""
+        """Ends what another task waits for here."""
         if self._sleeper is not None:
             self._sleeper.cancel()
+        self._interrupt()
 
 
-async def _bounded_by_anyio(chunks: AsyncIterator[bytes], deadline: float) -> bytes | None:
+async def _bounded_by_anyio(awaited: Awaitable[T], deadline: float) -> T | None:
     """The same under trio."""
     import anyio
 
     with anyio.move_on_after(max(0.0, deadline - time.monotonic())):
-        return await chunks.__anext__()
+        return await awaited
     return None
