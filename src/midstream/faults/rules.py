@@ -282,7 +282,7 @@ def _lonely_results(asked: Asked) -> str | None:
     calls = {str(block.get("id")) for turn in asked.turns for _, block in turn.of(*_REMOTE)}
     for turn in asked.turns:
         for path, block in turn.blocks if turn.role == "assistant" else ():
-            if "tool_use_id" in block and block.get("tool_use_id") not in calls:
+            if "tool_use_id" in block and str(block["tool_use_id"]) not in calls:
                 return f"{path}: unexpected `tool_use_id` found in `{block.get('type')}` blocks: {block['tool_use_id']}"
     return None
 
@@ -303,7 +303,7 @@ def _container(asked: Asked) -> str | None:
 def _unknown_types(asked: Asked) -> str | None:
     for turn in asked.turns:
         for path, block in turn.blocks if turn.role == "assistant" else ():
-            if block.get("type") not in _ASSISTANT_TYPES:
+            if str(block.get("type")) not in _ASSISTANT_TYPES:
                 tag = block.get("type")
                 return f"{path}: Input tag '{tag}' found using 'type' does not match any of the expected tags"
     return None
