@@ -67,6 +67,7 @@ LAYERS = {
     "gateway": _layer("protocol recovery drivers journal settings errors reports", "msgspec httpx2"),
     "faults": _layer("protocol", "msgspec"),
     "doctor": _layer("protocol recovery faults errors reports PUBLIC", "msgspec"),
+    "demo": _layer("recovery.policy faults reports errors PUBLIC", "anthropic httpx2 rich"),
     "cli": _layer("*", f"{SDK_PACKAGES} rich"),
     "simulation": _layer("*", "msgspec", banned=REAL_TIME),
     # The public API lists what others define, and imports what needs the SDK when it is first used.
