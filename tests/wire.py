@@ -4,7 +4,8 @@ Rule: nothing of the code under test makes the bytes or reads what came out; onl
 """
 
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from midstream.protocol.events import Event
@@ -155,6 +156,23 @@ def _grow(block: Fields, delta: Fields, documents: list[str]) -> None:
         block["citations"] = [*(block.get("citations") or []), delta["citation"]]
     elif kind == "signature_delta":
         block["signature"] = delta["signature"]
+
+
+def operations(work: Callable[[], object]) -> int:
+    """How many calls, of Python functions and of built-in ones, the work makes."""
+    count = 0
+
+    def note(frame: object, what: str, arg: object) -> None:
+        nonlocal count
+        count += what in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return count
 
 
 def request(model: str = TURN_MODEL, **fields: Any) -> Fields:

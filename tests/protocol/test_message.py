@@ -1,6 +1,5 @@
 """The state table, walked row by row and non-row by non-row; and what events add up to."""
 
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,7 +19,22 @@ from midstream.protocol.events import (
     Unrecognised,
 )
 from midstream.protocol.message import MOVES, Block, Message, State, is_remote, result_of, size_bytes
-from tests.wire import STOP, begin, call, end, grow, result, say, sse, start, stopping, text, thinking, whole
+from tests.wire import (
+    STOP,
+    begin,
+    call,
+    end,
+    grow,
+    operations,
+    result,
+    say,
+    sse,
+    start,
+    stopping,
+    text,
+    thinking,
+    whole,
+)
 
 Fields = dict[str, Any]
 
@@ -345,23 +359,6 @@ def test_results_and_remote_calls_are_told_by_their_fields() -> None:
     assert result_of(Block(0, {"type": "new_tool_result", "tool_use_id": "x"})) == "x"
     assert result_of(Block(0, {"type": "text", "tool_use_id": 3})) is None
     assert size_bytes({"a": "é"}) == len('{"a":"é"}'.encode())
-
-
-def operations(work: Callable[[], object]) -> int:
-    """How many calls, of Python functions and of built-in ones, the work makes."""
-    count = 0
-
-    def note(frame: object, what: str, arg: object) -> None:
-        nonlocal count
-        count += what in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        work()
-    finally:
-        sys.setprofile(before)
-    return count
 
 
 SHAPES: dict[str, Callable[[int], list[Fields]]] = {
