@@ -31,7 +31,7 @@ class Row:
     """How many times the cost of ours theirs must be, per event."""
     at_most: float | None = None
     """Or: how many times the cost of theirs ours may be."""
-    rounds: int = 10
+    rounds: int = 40
 
     def ratio(self, ours_us: float, theirs_us: float) -> float:
         """What the requirement speaks of, from the CPU time of one event on either side."""
@@ -108,7 +108,7 @@ def _growth(few: int, many: int) -> list[Row]:
             len(long),
             len(short),
             at_most=1.3,
-            rounds=6,
+            rounds=12,
         )
 
     return [
@@ -134,7 +134,7 @@ def _middleware(frames: list[bytes]) -> list[Row]:
             count,
             count,
             at_most=at_most,
-            rounds=15,
+            rounds=30,
         )
         for name, side, at_most in (("sync", sides.call, 1.15), ("async", sides.async_call, 1.25))
     ]

@@ -33,10 +33,34 @@ Events: TypeAlias = list[Event | Unreadable]
 _any = msgspec.json.Decoder()
 _string = msgspec.json.Decoder(str)
 
-# What may stand between a delta's payload and the end of its frame: the service pads with blanks between the braces.
+# What may stand behind a delta's payload: the service pads with blanks between the braces.
 _TAILS = frozenset(b"}" + b" " * blanks + b"}" for blanks in range(64))
+_SSE_TAILS = frozenset(tail + b"\n\n" for tail in _TAILS)
 _DELTA_LINE = b"event: content_block_delta\ndata: "
 _BLOCK_END = b"\n\n"
+
+
+class _Common:
+    """How the last common delta began: up to its payload, the next one nearly always begins the same."""
+
+    __slots__ = ("_before", "begin", "index", "kind", "skip")
+
+    def __init__(self, before: bytes = b"") -> None:
+        self._before = before
+        self.begin: bytes | tuple[()] = ()  # nothing begins so
+        self.skip = 0
+        self.index = 0
+        self.kind = ""
+
+    def learn(self, event: Event | Unreadable, data: bytes) -> None:
+        """Remembers the beginning of this event, if it is a delta of the common shape."""
+        if type(event) is not BlockGrew or event.fields is not None or not isinstance(event.value, str):
+            return
+        index, kind, payload = event.index, event.kind, PAYLOADS[event.kind]
+        begin = f'{{"type":"content_block_delta","index":{index},"delta":{{"type":"{kind}","{payload}":'
+        common = self._before + begin.encode()
+        if data.startswith(common):
+            self.begin, self.skip, self.index, self.kind = common, len(common), index, kind
 
 
 class Dialect(Protocol):
@@ -65,39 +89,50 @@ class Anthropic:
 
     def __init__(self, *, frame_bytes_max: int = sse.FRAME_BYTES_MAX) -> None:
         self._frames = sse.Decoder(frame_bytes_max=frame_bytes_max)
-        # How the last common delta began: up to its payload, the next one nearly always begins the same.
-        self._common = b"\0"
-        self._common_index = 0
-        self._common_kind = ""
+        self._common = _Common(_DELTA_LINE)
+        self._idle = False  # no block has only begun
 
     @property
     def pending(self) -> bytes:
         return self._frames.pending
 
     def receive(self, data: bytes) -> Events:
+        # One more delta like the last, and nothing else: the usual chunk. There is nothing to split in it, because what
+        # decodes as a JSON string has no line end.
+        common = self._common
+        if self._idle and data.startswith(common.begin):
+            end = data.rfind(b'"') + 1
+            if data[end:] in _SSE_TAILS:  # then the last quote ends the payload: no quote in `begin` is followed so
+                try:
+                    return [BlockGrew(common.index, common.kind, _string.decode(data[common.skip : end]), data)]
+                except (msgspec.DecodeError, ValueError):
+                    pass  # more than the common shape: the general way finds out what
         try:
             blocks = self._frames.split(data)
         except FrameTooLarge as problem:
             return [Unreadable(str(problem), too_large=True)]
+        self._idle = self._frames.idle
+        return self._read_blocks(blocks)
+
+    def _read_blocks(self, blocks: list[bytes]) -> Events:
         events: Events = []
-        append = events.append
-        decode = _string.decode
-        common, skip = self._common, len(self._common)
+        append, decode, common = events.append, _string.decode, self._common
+        begin, skip, index, kind = common.begin, common.skip, common.index, common.kind
         for block in blocks:
-            if block.startswith(common):
+            if block.startswith(begin):
                 end = block.rfind(b'"') + 1
-                if end > skip and block[end:-2] in _TAILS:
+                if block[end:] in _SSE_TAILS:
                     try:
-                        append(BlockGrew(self._common_index, self._common_kind, decode(block[skip:end]), block))
+                        append(BlockGrew(index, kind, decode(block[skip:end]), block))
                         continue
                     except (msgspec.DecodeError, ValueError):
-                        pass  # more than the common shape: the general way finds out what
+                        pass
             event = self._general(block)
             append(event)
             if type(event) is Unreadable:
                 break
-            if type(event) is BlockGrew:
-                common, skip = self._common, len(self._common)
+            common.learn(event, block)
+            begin, skip, index, kind = common.begin, common.skip, common.index, common.kind
         return events
 
     def end(self) -> Events:
@@ -117,17 +152,7 @@ class Anthropic:
             if _looks_like_a_page(block):
                 return Unreadable("the body is a page or a document, not an event stream")
             return Unrecognised("", block)
-        event = _read(frame.name, frame.data, block)
-        if type(event) is BlockGrew and event.fields is None and block.startswith(_DELTA_LINE):
-            self._learn(event, block)
-        return event
-
-    def _learn(self, event: BlockGrew, block: bytes) -> None:
-        payload = PAYLOADS[event.kind]
-        begin = f'{{"type":"content_block_delta","index":{event.index},"delta":{{"type":"{event.kind}","{payload}":'
-        common = _DELTA_LINE + begin.encode()
-        if isinstance(event.value, str) and block.startswith(common):
-            self._common, self._common_index, self._common_kind = common, event.index, event.kind
+        return _read(frame.name, frame.data, block)
 
 
 class _Chunk(msgspec.Struct):
@@ -147,6 +172,9 @@ class Bedrock:
     def __init__(self, *, frame_bytes_max: int = sse.FRAME_BYTES_MAX) -> None:
         bound = min(frame_bytes_max, eventstream.PAYLOAD_BYTES_MAX)
         self._frames = eventstream.Decoder(payload_bytes_max=bound)
+        self._common = _Common()
+        # The headers of a chunk, once one was seen: the decoder gives the same object for the same headers.
+        self._chunk_headers: object = None
 
     @property
     def pending(self) -> bytes:
@@ -155,13 +183,25 @@ class Bedrock:
     def receive(self, data: bytes) -> Events:
         messages, problem = self._frames.feed_until_error(data)
         events: Events = []
+        append, common, chunk_headers = events.append, self._common, self._chunk_headers
         for message in messages:
+            if message.headers is chunk_headers:
+                try:
+                    inner = _chunk.decode(message.payload).bytes
+                    end = inner.rfind(b'"') + 1
+                    if inner[end:] in _TAILS and inner.startswith(common.begin):
+                        value = _string.decode(inner[common.skip : end])
+                        append(BlockGrew(common.index, common.kind, value, message.raw))
+                        continue
+                except (msgspec.DecodeError, ValueError, RecursionError):
+                    pass  # no chunk, or more than the common shape: the general way finds out what
             event = self._event(message)
-            events.append(event)
+            append(event)
             if type(event) is Unreadable:
                 return events
+            chunk_headers = self._chunk_headers
         if problem is not None:
-            events.append(_unreadable(problem))
+            append(_unreadable(problem))
         return events
 
     def end(self) -> Events:
@@ -182,7 +222,10 @@ class Bedrock:
                 data = _chunk.decode(message.payload).bytes
             except (msgspec.DecodeError, ValueError, RecursionError):
                 return self._other(message)
-            return _read("chunk", data, raw)
+            event = _read("chunk", data, raw)
+            self._common.learn(event, data)
+            self._chunk_headers = headers
+            return event
         if kind in ("exception", "error"):
             name = headers.get(":exception-type" if kind == "exception" else ":error-code")
             fields: Fields = {} if kind == "exception" else {"message": str(headers.get(":error-message", ""))}

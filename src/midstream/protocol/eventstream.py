@@ -24,6 +24,7 @@ _PRELUDE = Struct(">III")
 _CHECKSUM = Struct(">I")
 _PRELUDE_BYTES = _PRELUDE.size
 _FRAMING_BYTES = _PRELUDE.size + _CHECKSUM.size
+_unpack_prelude, _unpack_checksum = _PRELUDE.unpack_from, _CHECKSUM.unpack_from
 
 # Bedrock sends the same headers with every chunk, and one other set with an exception. 16 KiB for each decoder at most.
 _KNOWN_HEADERS_MAX = 16
@@ -132,22 +133,21 @@ class Decoder:
             data = bytes(pending) + data
             pending.clear()
         messages: list[Message] = []
-        consumed = 0
+        consumed, size = 0, len(data)
+        self._needed_bytes = _PRELUDE_BYTES
         try:
-            while message := self._message(data, consumed):
+            while size - consumed >= _PRELUDE_BYTES and (message := self._message(data, consumed)) is not None:
                 messages.append(message)
                 consumed += len(message.raw)
         except WireError as problem:
             self.error = problem
-        pending += data[consumed:]
+        if consumed < size:
+            pending += data[consumed:] if consumed else data
         return messages, self.error
 
     def _message(self, data: bytes, begin: int) -> Message | None:
-        """The message that begins there, if it is whole. Else `_needed_bytes` says how long it must become."""
-        if len(data) - begin < _PRELUDE_BYTES:
-            self._needed_bytes = _PRELUDE_BYTES
-            return None
-        total_bytes, headers_bytes, prelude_crc = _PRELUDE.unpack_from(data, begin)
+        """The message whose prelude is there, if it is whole. Else `_needed_bytes` says how long it must become."""
+        total_bytes, headers_bytes, prelude_crc = _unpack_prelude(data, begin)
         if crc32(data[begin : begin + 8]) != prelude_crc:
             raise PreludeChecksumMismatch("the checksum of a prelude is wrong")
         payload_bytes = total_bytes - headers_bytes - _FRAMING_BYTES
@@ -159,7 +159,8 @@ class Decoder:
             return None
         raw = data[begin:end]
         # The checksum covers the prelude too, its own checksum included; that of the first eight bytes is known.
-        if crc32(raw[8:-4], prelude_crc) != int.from_bytes(raw[-4:], "big"):
+        (checksum,) = _unpack_checksum(raw, total_bytes - 4)
+        if crc32(raw[8:-4], prelude_crc) != checksum:
             raise MessageChecksumMismatch(f"the checksum of a message of {total_bytes:,} bytes is wrong")
         headers_end = _PRELUDE_BYTES + headers_bytes
         raw_headers = raw[_PRELUDE_BYTES:headers_end]
