@@ -73,6 +73,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "continue_max_tokens": 0,
         "repeat_remote_tools": False,
         "held_bytes_max": 64 * MIB,
+        "reply_bytes_max": 256 * MIB,
         "frame_bytes_max": 32 * MIB,
         "error_body_bytes_max": MIB,
         "seam_hold_chars": 2000,

@@ -57,7 +57,18 @@ _KNOWN_BLOCKS = _GROWS_BY.keys() | _ALSO.keys() | {"redacted_thinking"}
 class Block:
     """One content block, as far as it is known."""
 
-    __slots__ = ("additions", "closed", "fields", "grows_by", "index", "others", "parts", "type")
+    __slots__ = (
+        "_blank_parts",
+        "_input",
+        "additions",
+        "closed",
+        "fields",
+        "grows_by",
+        "index",
+        "others",
+        "parts",
+        "type",
+    )
 
     def __init__(self, index: int, fields: Fields) -> None:
         self.index = index
@@ -72,6 +83,14 @@ class Block:
         """What other deltas set: signature, citations, the compaction."""
         self.others: list[Fields] = []
         """Deltas of kinds, or with fields, that this version does not know; as received."""
+        self._blank_parts = 0  # so many of the parts are known to be blank; -1: one is not
+        self._input: Fields | None = None
+
+    @property
+    def id(self) -> str:
+        """The block's id; empty if it has none."""
+        id = self.fields.get("id")
+        return id if isinstance(id, str) else ""
 
     def grow(self, event: BlockGrew) -> str | None:
         """Adds one delta, or says why it cannot belong here."""
@@ -102,8 +121,15 @@ class Block:
 
     @property
     def blank(self) -> bool:
-        """A text block without a visible character."""
-        return not self.text.strip()
+        """A text block without a visible character. Looks at each part once, however often it is asked."""
+        if self._blank_parts == 0:
+            begun = self.fields.get("text")
+            if isinstance(begun, str) and begun.strip():
+                self._blank_parts = -1
+        parts = self.parts
+        while 0 <= self._blank_parts < len(parts):
+            self._blank_parts = -1 if parts[self._blank_parts].strip() else self._blank_parts + 1
+        return self._blank_parts >= 0
 
     @property
     def has_fragment(self) -> bool:
@@ -113,10 +139,16 @@ class Block:
     @property
     def input(self) -> Fields | None:
         """The input of a tool call: one JSON object, or ``None`` while (or because) it is not one."""
-        value = parse("".join(self.parts).encode(errors="surrogatepass")) if self.has_fragment else None
-        if not self.has_fragment:
+        if self._input is not None:
+            return self._input
+        if self.has_fragment:
+            value = parse("".join(self.parts).encode(errors="surrogatepass"))
+        else:
             value = self.fields.get("input", {})
-        return value if isinstance(value, dict) else None
+        found = value if isinstance(value, dict) else None
+        if self.closed:  # it grows no more
+            self._input = found
+        return found
 
     @property
     def signed(self) -> bool:
@@ -143,13 +175,17 @@ class Block:
 class Message:
     """What is known of one message. Feed it events in order."""
 
-    __slots__ = ("blocks", "extras", "fields", "open", "state", "stop_reason", "usage")
+    __slots__ = ("awaited", "blocks", "extras", "fields", "open", "started", "state", "stop_reason", "usage")
 
     def __init__(self) -> None:
         self.state = State.EMPTY
+        self.started: Fields = {}
+        """The message as ``message_start`` had it."""
         self.fields: Fields = {}
         """The message as ``message_start`` had it, with what ``message_delta`` changed."""
         self.blocks: list[Block] = []
+        self.awaited: set[str] = set()
+        """The ids of the server and MCP calls that are whole and whose result has not come."""
         self.open: Block | None = None
         self.stop_reason: str | None = None
         self.usage: Fields = {}
@@ -190,8 +226,7 @@ class Message:
             case BlockStopped():
                 if self.open is None or event.index != self.open.index:
                     return f"the stop of block {event.index}, which is not open"
-                self.open.closed = True
-                self.open = None
+                self._close(self.open)
             case MessageStopping():
                 self._stopping(event)
             case MessageStopped():
@@ -200,7 +235,15 @@ class Message:
                 self._note(event.fields, {"type"})
         return None
 
+    def _close(self, block: Block) -> None:
+        block.closed, self.open = True, None
+        if is_remote(block):
+            self.awaited.add(block.id)
+        elif (answered := result_of(block)) is not None:
+            self.awaited.discard(answered)
+
     def _start(self, message: Fields) -> None:
+        self.started = message
         self.fields = dict(message)
         for fields in message.get("content") or ():
             block = Block(len(self.blocks), fields)
@@ -225,7 +268,7 @@ class Message:
     def unpaired(self) -> list[Block]:
         """Server and MCP tool calls whose result has not come."""
         answered = {result_of(block) for block in self.blocks if block.closed}
-        return [block for block in self.blocks if is_remote(block) and block.fields.get("id") not in answered]
+        return [block for block in self.blocks if is_remote(block) and block.id not in answered]
 
     def snapshot(self) -> Fields:
         """The message as a plain dict, in the API's own form."""

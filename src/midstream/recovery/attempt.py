@@ -12,8 +12,8 @@ from midstream.protocol.message import STEPS, Message, State
 from midstream.recovery import classify
 from midstream.recovery.commit import Commit, Rules
 from midstream.recovery.failure import Failure, Kind, Origin, Phase
-from midstream.recovery.history import AttemptRecord
-from midstream.recovery.plan import BYTES_PER_TOKEN, Plan, name_of
+from midstream.recovery.history import AttemptRecord, fit
+from midstream.recovery.plan import BYTES_PER_TOKEN, Plan, generated_bytes, name_of
 from midstream.recovery.policy import Policy
 from midstream.recovery.stitch import Splice
 from midstream.recovery.watch import NEVER, Watch
@@ -32,6 +32,9 @@ class Verdict(Enum):
 
 
 Outcome = Verdict | Failure
+
+GOING = Verdict.GOING  # asked for with every chunk, and a member of an enum costs more to look up than all the rest
+_NOTHING: list[Event | Unreadable] = []
 
 
 class Attempt:
@@ -60,6 +63,9 @@ class Attempt:
         self.rest: list[Event | Unreadable] = []
         """The events from such a stop on."""
         self.hold_live_after_s = NEVER
+        self.wire: str | None = None
+        """The dialect that the consumer is spoken to in, once it is known: no attempt may speak another."""
+        self._received_bytes = 0
         self._policy = policy
         self._live = False  # the open block is shown as it comes, byte for byte: the hot path
         self._hold_began_at: float | None = None
@@ -74,15 +80,19 @@ class Attempt:
     def feed(self, data: bytes, now: float, out: list[Event]) -> Outcome:
         """A chunk of the body. What may be shown goes to ``out``."""
         if self.dialect is None:
-            verdict = self._choose_dialect(data)
-            if verdict is not None:
-                return verdict
+            outcome = self._choose_dialect(data)
+            if outcome is not None:
+                return outcome
             data, self.body = bytes(self.body), bytearray()
         assert self.dialect is not None
+        self._received_bytes += len(data)
+        if self._received_bytes > self._policy.reply_bytes_max:
+            detail = f"the reply is longer than {self._policy.reply_bytes_max:,} bytes"
+            return self.failure(Kind.LIMIT, Origin.CLIENT, detail)
         events = self.dialect.receive(data)
         if self._live:
             events = self._pass_on(events, now, out)
-        return self.weigh(events, now, out) if events else Verdict.GOING
+        return self.weigh(events, now, out) if events else GOING
 
     def _pass_on(self, events: list[Event | Unreadable], now: float, out: list[Event]) -> list[Event | Unreadable]:
         """The hot path: deltas of an open text that is shown as it comes. Returns what needs a closer look."""
@@ -90,26 +100,33 @@ class Attempt:
         if block is None:
             return events
         index, grows_by, add = block.index, block.grows_by, block.parts.append
-        count = 0
+        count, grew = 0, False
         for event in events:
             if type(event) is not BlockGrew or event.index != index or event.kind != grows_by or event.fields:
                 break
-            add(event.value)
+            add(value := event.value)
             append(event)
             count += 1
-        if count and any(block.parts[-count:]):
+            if value:
+                grew = True
+        if grew:
             self.watch.progressed(now)
-        return events[count:] if count < len(events) else []
+        return events[count:] if count < len(events) else _NOTHING
 
-    def _choose_dialect(self, data: bytes) -> Verdict | None:
+    def _choose_dialect(self, data: bytes) -> Outcome | None:
         """Looks at the first bytes that are no white space. Until they are there, there is nothing to read."""
         self.body += data
         begun = bytes(self.body[:_BLANK_BYTES_MAX])
         if not begun.strip(b" \t\r\n") and len(self.body) < _BLANK_BYTES_MAX:
             return Verdict.GOING
         content_type = self.headers.get("content-type", "").lower()
-        self.dialect = dialect_of(content_type, begun, self._policy.frame_bytes_max)
-        return Verdict.DOCUMENT if self.dialect is None else None
+        dialect = dialect_of(content_type, begun, self._policy.frame_bytes_max)
+        if dialect is None:
+            return Verdict.DOCUMENT
+        if self.wire not in (None, dialect.name):
+            return self.garbled("the response is framed otherwise than the one before")
+        self.dialect = dialect
+        return None
 
     def weigh(self, events: list[Event | Unreadable], now: float, out: list[Event]) -> Outcome:
         """Events, one by one."""
@@ -178,7 +195,7 @@ class Attempt:
     def wake_at(self, now: float, out: list[Event]) -> float | None:
         """When a hold will have lasted long enough; ends one that has."""
         splice = self.splice
-        holding = splice.holding if splice is not None else self.commit.holding
+        holding = splice.holding if splice is not None else self.commit.holds_words
         limit_s = self._policy.seam_hold_s if splice is not None else self.hold_live_after_s
         if not holding or limit_s == NEVER:
             self._hold_began_at = None
@@ -196,7 +213,7 @@ class Attempt:
         return None
 
     def end(self, now: float, out: list[Event]) -> Outcome:
-        """There will be no more bytes. A frame that stands whole in the buffer did arrive: it lacks its blank line only."""
+        """There will be no more bytes. A frame that stands whole in the buffer did arrive, but for its blank line."""
         return self.weigh(self.dialect.end(), now, out) if self.dialect is not None else Verdict.GOING
 
     def truncated(self) -> Failure:
@@ -209,7 +226,8 @@ class Attempt:
         """A watchdog's limit has passed."""
         match which:
             case "first":
-                return self.failure(Kind.SILENT, Origin.TRANSPORT, "no event came within the limit for the first event")
+                kind = Kind.SILENT if self.dialect is None else Kind.STALLED
+                return self.failure(kind, Origin.TRANSPORT, "no message began within the limit for the first event")
             case "silence":
                 detail = self._where("no byte came within the limit of silence")
                 return self.failure(Kind.SILENT, Origin.TRANSPORT, detail)
@@ -274,9 +292,8 @@ class Attempt:
         record.ended_at, record.failure, record.showed = now, failure, self.showed
         record.usage, record.usage_is_lower_bound = dict(message.usage), message.stop_reason is None
         record.message_id, record.model = _text(message.fields, "id"), _text(message.fields, "model")
-        record.stop_reason = message.stop_reason
-        received = sum(len(part.encode(errors="replace")) for block in message.blocks for part in block.parts)
-        record.output_tokens_estimated = received // BYTES_PER_TOKEN
+        record.stop_reason = fit(message.stop_reason) or None
+        record.output_tokens_estimated = generated_bytes(message) // BYTES_PER_TOKEN
 
 
 def dialect_of(content_type: str, begun: bytes, frame_bytes_max: int) -> Dialect | None:
@@ -292,5 +309,4 @@ def dialect_of(content_type: str, begun: bytes, frame_bytes_max: int) -> Dialect
 
 
 def _text(fields: Fields, name: str) -> str | None:
-    value = fields.get(name)
-    return value if isinstance(value, str) else None
+    return fit(fields.get(name)) or None

@@ -71,8 +71,6 @@ class Rules:
 class Commit:
     """Holds the events of one attempt until they may be shown."""
 
-    __slots__ = ("_held", "_limit", "_message", "held_bytes", "live", "rules", "shown")
-
     def __init__(self, message: Message, rules: Rules) -> None:
         self.rules = rules
         self.shown = 0
@@ -85,15 +83,26 @@ class Commit:
         # limit have been shown.
         self._held: list[tuple[int, Event]] = []
         self._limit = NOTHING
+        # How far `_reach` has looked for good: blocks passed, the calls among them without a result, and the longest
+        # beginning that may be shown whole.
+        self._passed = self._whole = 0
+        self._unanswered: set[str] = set()
+        self._given = 0  # blocks that stood in message_start: they came whole, without events of their own
 
     @property
-    def holding(self) -> bool:
-        """Whether anything waits."""
-        return bool(self._held)
+    def holds_words(self) -> bool:
+        """Whether what waits is thinking or structured text, and not a call that must be whole."""
+        first = self.shown + self.live
+        if not self._held or first >= len(self._message.blocks):
+            return False
+        block = self._message.blocks[first]
+        return self.rules.when(block) is Show.AT_STOP_REASON or block.type in ("thinking", "redacted_thinking")
 
     def go_live(self, types: frozenset[str]) -> list[Event]:
         """From now on these types are shown as they come; the events that this sets free."""
         self.rules = Rules(self.rules.live | types, False, self.rules.eager_tools)
+        self._passed, self._whole = self.shown, self.shown
+        self._unanswered.clear()
         return self._release()
 
     def receive(self, event: Event) -> list[Event]:
@@ -103,6 +112,8 @@ class Commit:
                 return [event]
             self._hold(event)
             return self._release() if self._turns_visible(event) else []
+        if isinstance(event, MessageStarted):
+            self._given = len(self._message.blocks)
         self._hold(event)
         return self._release()
 
@@ -146,30 +157,36 @@ class Commit:
         return released
 
     def _reach(self) -> tuple[int, bool]:
-        """How many blocks may be shown whole, and whether the next one may be shown as it comes."""
+        """How many blocks may be shown whole, and whether the next one may be shown as it comes.
+
+        What was once passed is not looked at again: a long reply behind one call must not cost its square.
+        """
         blocks = self._message.blocks
-        reach, unanswered = self.shown, set[str]()
-        for number in range(self.shown, len(blocks)):
-            block = blocks[number]
+        while self._passed < len(blocks):
+            number, block = self._passed, blocks[self._passed]
             when = self.rules.when(block)
             blank = block.type == "text" and block.blank
-            if when is Show.AT_ONCE and not blank and not unanswered and not self._is_over(number):
+            if when is Show.AT_ONCE and not blank and not self._unanswered and not self._is_over(number):
                 return number, True
             if not block.closed or when is Show.AT_STOP_REASON:
                 break
             if when is Show.WHEN_COMPLETE and not self.is_complete_call(number):
                 break
+            if block.type == "text" and not blank and not self._is_over(number):
+                break
+            self._passed = number + 1
             if when is Show.WITH_RESULT:
-                unanswered.add(str(block.fields.get("id")))
-            unanswered.discard(result_of(block) or "")
-            if not unanswered and not blank and when is not Show.WITH_CONTENT:
-                reach = number + 1
-        return reach, False
+                self._unanswered.add(block.id)
+            self._unanswered.discard(result_of(block) or "")
+            if not self._unanswered and not blank and when is not Show.WITH_CONTENT:
+                self._whole = number + 1
+        return self._whole, False
 
     def _is_over(self, number: int) -> bool:
         """Whether a block's stop may be shown: a text's when something has followed, for till then it can go on."""
         block = self._message.blocks[number]
-        return block.closed and (block.type != "text" or number + 1 < len(self._message.blocks))
+        followed = number + 1 < len(self._message.blocks) or number < self._given
+        return block.closed and (block.type != "text" or followed)
 
     def is_complete_call(self, number: int) -> bool:
         """The contract's *complete tool call*."""
@@ -183,5 +200,5 @@ class Commit:
         """A client call whose input does not parse although the stop reason says that all is well (§4)."""
         if self._message.stop_reason not in _ALL_IS_WELL or self.rules.eager_tools:
             return None
-        calls = [block for block in self._message.blocks if block.type == "tool_use" and block.closed]
+        calls = (block for block in self._message.blocks if block.type == "tool_use")
         return next((block for block in calls if block.input is None), None)

@@ -12,10 +12,10 @@ from midstream.protocol.dialects import Anthropic, Dialect
 from midstream.protocol.events import Event, Fields, MessageStopping
 from midstream.protocol.message import Block, Message, State
 from midstream.recovery import classify
-from midstream.recovery.attempt import Attempt, Outcome, Verdict
+from midstream.recovery.attempt import GOING, Attempt, Outcome, Verdict
 from midstream.recovery.commit import Rules
-from midstream.recovery.failure import Failure, Kind
-from midstream.recovery.history import AttemptRecord, DroppedRecord, History
+from midstream.recovery.failure import Failure, Kind, Origin, Phase
+from midstream.recovery.history import AttemptRecord, DroppedRecord, History, fit
 from midstream.recovery.models import Memory
 from midstream.recovery.plan import (
     NEXT_FORM,
@@ -27,6 +27,7 @@ from midstream.recovery.plan import (
     Restart,
     Settle,
     Situation,
+    generated_bytes,
     make_plan,
     name_of,
 )
@@ -53,6 +54,9 @@ class Doing(StrEnum):
     REFUSED = "reading what came instead of a stream"
     SLEEPING = "sleeping"
     OVER = "over"
+
+
+_READING = Doing.READING  # asked for with every chunk
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,9 @@ class Engine:
         self._cut: Cut | None = None
         self._cause: Failure | None = None  # what made the present Continue necessary
         self._extensions = 0
+        self._paid_bytes = 0  # of what is shown, received before max_tokens was last used up
+        self._pings = 0
+        self._wire_name: str | None = None
         self._stop_held: Fields | None = None  # the message_delta with max_tokens, while the reply is continued
         self._started_at = 0.0
         live = [kind for name, kinds in LIVE_BLOCKS.items() if getattr(policy, name) == "live" for kind in kinds]
@@ -115,7 +122,7 @@ class Engine:
     def receive(self, input: Input, now: float) -> Step:
         """Takes one fact; says what to hand on, and the one thing to wait for next."""
         doing = self._doing
-        if doing is Doing.READING and type(input) is Received:
+        if doing is _READING and type(input) is Received:
             return self._read(input.data, now)
         match doing, input:
             case Doing.READING, Ended():
@@ -150,8 +157,9 @@ class Engine:
         record = AttemptRecord(number, name, self._delay_s, now)
         self.history.attempts.append(record)
         total_at = NEVER if policy.elapsed_s is None else self._started_at + policy.elapsed_s
-        watch = Watch(policy, self._request.size_bytes, now, total_at)
+        watch = Watch(policy, self._request.size_bytes, now, total_at, self._pings)
         self._attempt = attempt = Attempt(plan, record, watch, self._rules, policy)
+        attempt.wire = self._wire_name
         attempt.shown_before = self._shown.state is not State.EMPTY
         attempt.extendable = self._recovers and self._extensions < policy.continue_max_tokens
         attempt.hold_live_after_s = self._hold_live_after_s
@@ -193,11 +201,12 @@ class Engine:
 
     def _read(self, data: bytes, now: float) -> Step:
         attempt = self._current
-        watch, out = attempt.watch, list[Event]()
+        watch = attempt.watch
+        out: list[Event] = []  # list[Event]() would be slower than all the rest
         if now >= watch.deadline and (expired := watch.expired(now)) is not None:
             return self._fail(attempt.expired(expired), out, now)
         outcome = attempt.feed(data, now, out)
-        if outcome is Verdict.GOING:
+        if outcome is GOING:
             return Step(out, Read(watch.heard(now), attempt.wake_at(now, out)))
         return self._concluded(outcome, out, now)
 
@@ -245,6 +254,9 @@ class Engine:
 
     def _note_attempt(self) -> None:
         attempt = self._current
+        self._pings = attempt.watch.pings
+        if self._wire_name is None and attempt.dialect is not None:
+            self._wire, self._wire_name = attempt.dialect, attempt.dialect.name
         self.history.shown_live = self.history.shown_live or attempt.went_live
         if attempt.splice is not None and (seam := attempt.splice.seam_record()) is not None:
             self.history.seams.append(seam)
@@ -255,21 +267,15 @@ class Engine:
         self._note_attempt()
         if attempt.settled:
             self.history.stop_added = True
-            return self._finish([*out, stop(self._encoded_by(attempt))])
+            return self._finish([*out, stop(self._wire.encode)])
         dropped = self._absorb(attempt)
         if not self._recovers:
             return self._give_up(failure, out, "recovery is switched off")
         return self._recover(attempt, failure, dropped, out, now)
 
-    def _encoded_by(self, attempt: Attempt) -> Callable[[Fields], bytes]:
-        if attempt.splice is None and attempt.dialect is not None:
-            self._wire = attempt.dialect
-        return self._wire.encode
-
     def _absorb(self, attempt: Attempt) -> list[Block]:
         """Adds what the attempt showed to what the consumer has; returns the blocks that it did not show."""
         commit, message, splice = attempt.commit, attempt.message, attempt.splice
-        self._encoded_by(attempt)
         if splice is None:
             self._shown, dropped = shown_of(message, commit)
         else:
@@ -277,12 +283,12 @@ class Engine:
             if not splice.showed:  # nothing new: what was cut is still what was cut before
                 dropped = [block for block in dropped if block.type not in ("text", "thinking", "redacted_thinking")]
         if attempt.showed:
-            self._attempts, self._cut = 1, None
+            self._attempts, self._cut, self._stop_held = 1, None, None
             self._usages.append(dict(message.usage))
         for block in dropped:
             name = name_of(block) if "name" in block.fields else None
             why = "not finished when the attempt broke" if not block.closed else "not shown when the attempt broke"
-            self.history.dropped.append(DroppedRecord(attempt.record.number, block.type, name, why))
+            self.history.dropped.append(DroppedRecord(attempt.record.number, fit(block.type), name, why))
         self._attempt = None
         return dropped
 
@@ -293,10 +299,10 @@ class Engine:
             form = NEXT_FORM.get(refused) if failure.status == 400 else None
             if refused == "prefix" and failure.status == 400:
                 self._around.memory.refused_prefix(self._request.model)
-            failure = replace(self._cause or failure, retry_after_s=0.0)
+            failure = self._cause or failure
             if form is None:
-                return self._give_up(self._cause or failure, out, "the service refused to continue it")
-        situation = Situation(self._request, self._shown, dropped, self._cut)
+                return self._give_up(failure, out, "the service refused to continue it")
+        situation = Situation(self._request, self._shown, dropped, self._cut, paid_bytes=self._paid_bytes)
         plan = make_plan(situation, self._policy, self._around.memory, form)
         if isinstance(plan, Settle):
             return self._settle(out)
@@ -309,9 +315,11 @@ class Engine:
             slept_s=self.history.slept_s,
             elapsed_s=now - self._started_at,
         )
-        decision = decide(failure, spent, self._policy, jitter=around.jitter, budget_left=around.take_retry)
+        # Another form is tried at once, whatever made the continuation necessary; but within the limits.
+        weighed = failure if refused is None else replace(_FORM_REFUSED, retry_after_s=0.0)
+        decision = decide(weighed, spent, self._policy, jitter=around.jitter, budget_left=around.take_retry)
         if isinstance(decision, GiveUp):
-            return self._give_up((refused and self._cause) or failure, out, decision.reason)
+            return self._give_up(failure, out, decision.reason)
         if isinstance(plan, Continue) and refused is None:
             self._cause = failure
         return self._try_again(plan, decision.delay_s, out, now)
@@ -343,7 +351,8 @@ class Engine:
         shown, dropped = shown_of(attempt.message, attempt.commit)
         if attempt.splice is not None:
             shown = self._shown
-        situation = Situation(self._request, shown, dropped, self._cut, extends=True)
+        paid_bytes = generated_bytes(shown)
+        situation = Situation(self._request, shown, dropped, self._cut, paid_bytes=paid_bytes)
         plan = make_plan(situation, self._policy, self._around.memory)
         if not isinstance(plan, Continue) or len(self.history.attempts) >= self._policy.attempts_total:
             attempt.extendable = False
@@ -358,18 +367,21 @@ class Engine:
         attempt.close_record(now, None)
         self._note_attempt()
         self._absorb(attempt)
-        self._stop_held = event.fields
+        self._stop_held, self._paid_bytes, self._cause = event.fields, paid_bytes, None
         return self._try_again(plan, 0.0, out, now)
 
     def _give_up(self, failure: Failure, out: list[Event], reason: str) -> Step:
         self.history.gave_up = reason
-        if self._stop_held is not None and self._attempts > 1:
+        if self._stop_held is not None:
             # The reply had ended by itself, at max_tokens; only its continuation failed, without a word.
             usage = added(self._usages[:-1], self._usages[-1])
             encode = self._wire.encode
             ending = [*close(self._shown, encode), stopping({**self._stop_held, "usage": usage}, encode), stop(encode)]
             return self._end_with(ending, out)
         return self._finish(out, failure)
+
+
+_FORM_REFUSED = Failure(Kind.SERVER_ERROR, Phase.SHOWING, Origin.SERVICE, "a way of continuing was refused")
 
 
 def _refused_form(attempt: Attempt, failure: Failure) -> Form | None:

@@ -3,10 +3,20 @@
 Rule: plain records, filled in by the engine, read by reports. No contents of request or reply.
 """
 
+import unicodedata
 from dataclasses import dataclass, field
 
 from midstream.protocol.events import Fields
 from midstream.recovery.failure import Failure
+
+NAME_CHARS_MAX = 200
+"""Tool names have at most 128 characters, ids about 40: longer ones are somebody's joke."""
+
+
+def fit(name: object) -> str:
+    """A name that came from outside, made fit for a log, a report or a sentence: bounded, one line, printable."""
+    text = str(name)[:NAME_CHARS_MAX] if isinstance(name, str) else ""
+    return "".join("\ufffd" if unicodedata.category(char) in ("Cc", "Cs") else char for char in text)
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ _PREFIX = re.compile(
     r"""claude-(?:
         (?:haiku|opus|sonnet)-4-5 | (?:opus|sonnet)-4(?:-[01])? |
         3(?:-[57])?-(?:haiku|opus|sonnet) | 2(?:\.\d)? | v2(?:\.\d)? | v1 | instant(?:-v?1(?:\.\d)?)?
-    )(?:-\d{8})?(?:-latest)?(?:[-@](?:\d{8}|v\d))?(?:-v\d)?(?::\d+)?(?::\d+k)?""",
+    )(?:-\d{8}|-latest)?(?:-v\d)?(?:@(?:\d{8}|latest))?(?::\d+)?(?::\d+k)?""",
     re.VERBOSE,
 )
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from midstream.protocol.dialects import dump
 from midstream.protocol.events import Fields
-from midstream.protocol.message import Block, Message, result_of, size_bytes
+from midstream.protocol.message import Block, Message, result_of
+from midstream.recovery.history import fit
 from midstream.recovery.models import Memory
 from midstream.recovery.policy import Policy
 from midstream.recovery.request import Request
@@ -96,14 +98,14 @@ class Situation:
     """What the attempt itself was asked to repair, if it showed nothing."""
     elsewhere: bool = False
     """The next attempt goes to another upstream than the one that made what is shown."""
-    extends: bool = False
-    """The reply was not cut off: it stopped at ``max_tokens``, and is to go on with as many again."""
+    paid_bytes: int = 0
+    """So much of what is shown was received before ``max_tokens`` was last used up, and does not count any more."""
 
 
 def make_plan(situation: Situation, policy: Policy, memory: Memory, form: Form | None = None) -> Plan:
     """The plan for what is shown and what was dropped; a `form` that is given is not second-guessed."""
-    shown, request = situation.shown, situation.request
-    if unfinished := _unfinished(shown, request):
+    shown = situation.shown
+    if unfinished := _unfinished(situation):
         return NoPlan(f"{unfinished} was shown before it was finished, and cannot be repaired")
     if any(block.type == "tool_use" and block.caller_is_direct for block in shown.blocks):
         return Settle()
@@ -113,17 +115,24 @@ def make_plan(situation: Situation, policy: Policy, memory: Memory, form: Form |
         return Restart()
     if reason := never_continued(situation, policy):
         return NoPlan(f"it cannot be continued: {reason}")
+    called = next((block for block in shown.blocks if block.type == "mcp_tool_use"), None)
+    if form == "quote" and called is not None and not policy.repeat_remote_tools:
+        return NoPlan(
+            f"the remote tool {name_of(called)!r} was already called, and a quote does not send its result back"
+        )
     return _continue(situation, memory, form)
 
 
-def _unfinished(shown: Message, request: Request) -> str | None:
+def _unfinished(situation: Situation) -> str | None:
     """What was shown half and is no text that can go on; only the ``live`` policies show such."""
+    shown = situation.shown
     for block in shown.blocks:
-        if block.type == "text" and not block.closed and request.structured:
+        if block.type == "text" and not block.closed and situation.request.structured:
             return "a structured text"
         if block.type != "text" and not block.closed:
-            return f"a block of type {block.type}"
-        if block.type == "tool_use" and block.input is None:
+            return f"a block of type {fit(block.type)}"
+        followed = block is not shown.blocks[-1] or bool(situation.dropped)
+        if block.type == "tool_use" and (block.input is None or not (block.has_fragment or followed)):
             return "a tool call"
     unpaired = shown.unpaired()
     return f"a call of the tool {name_of(unpaired[0])!r}" if unpaired else None
@@ -144,13 +153,23 @@ def never_continued(situation: Situation, policy: Policy) -> str | None:
         return reason
     if any(not block.caller_is_direct for block in [*blocks, *situation.dropped]):
         return "it has calls that a program made"
-    if any(block.type == "fallback" for block in blocks):
+    if any(block.type == "fallback" for block in [*blocks, *situation.dropped]):
         return "another model took over within it"
+    if not all(_is_unicode(block.text) for block in blocks if block.type == "text"):
+        return "its text is not Unicode, and cannot be sent back"
     if _container_unknown(situation):
         return "it runs in a container whose id is not known"
     if situation.elsewhere and any(_stays_at_home(block) for block in blocks):
         return "it has blocks that only their own upstream understands"
     return None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _stays_at_home(block: Block) -> bool:
@@ -163,7 +182,7 @@ def _container_unknown(situation: Situation) -> bool:
     if isinstance(situation.shown.fields.get("container"), dict):
         return True
     calls = [*situation.shown.blocks, *situation.dropped]
-    return any(b.type == "container_upload" or b.fields.get("name") in _RUNS_IN_A_CONTAINER for b in calls)
+    return any(b.type == "container_upload" or name_of(b) in _RUNS_IN_A_CONTAINER for b in calls)
 
 
 def container_id(shown: Message) -> str | None:
@@ -175,7 +194,7 @@ def container_id(shown: Message) -> str | None:
 
 def name_of(block: Block) -> str:
     """A tool's name, or the type of a block that has none."""
-    return str(block.fields.get("name") or block.type)
+    return fit(block.fields.get("name")) or fit(block.type)
 
 
 def cut_of(situation: Situation) -> Cut:
@@ -220,10 +239,7 @@ def _prefix(situation: Situation, cut: Cut, content: list[Fields]) -> Continue:
 def _turn(situation: Situation, cut: Cut, content: list[Fields]) -> Continue:
     request = situation.request
     plain = not (request.structured or request.forces_a_tool)
-    conversation = [
-        request.as_bytes.decode(errors="replace"),
-        *(b.text for b in situation.shown.blocks if b.type == "text"),
-    ]
+    conversation = [part.decode(errors="replace") for part in (request.as_bytes, dump(content))]
     marker = fresh_name("reply_complete", conversation, request.stop_sequences) if plain else None
     anchor, element = None, None
     if cut.where is Where.TEXT:
@@ -252,12 +268,12 @@ def user_turn(cut: Cut, anchor: Anchor | None, element: str | None, marker: str 
     complete = f" If your reply was already complete there, answer only with <{marker}/> instead." if marker else ""
     if cut.where is Where.TOOL:
         return (
-            f"Your reply was cut off by a network failure inside a call of the tool {cut.tool}. "
+            f"Your reply was cut off inside a call of the tool {cut.tool}. "
             "Make that call now, in full, and write no text before it."
         )
     if cut.where is Where.TEXT and anchor is not None and element is not None:
         return (
-            "Your reply was cut off by a network failure in the middle of its text. Begin your next reply with exactly "
+            "Your reply was cut off in the middle of its text. Begin your next reply with exactly "
             "this element, tags included; it repeats the last words that arrived:\n"
             f"<{element}>{anchor.text}</{element}>\n"
             "Directly after the closing tag go on at the very next character of your reply, without any recap, apology "
@@ -265,11 +281,11 @@ def user_turn(cut: Cut, anchor: Anchor | None, element: str | None, marker: str 
         )
     if cut.where is Where.TEXT:
         return (
-            "Your reply was cut off by a network failure in the middle of its text. Go on at the very next character "
+            "Your reply was cut off in the middle of its text. Go on at the very next character "
             f"of it, without any recap, apology or comment.{complete}"
         )
     return (
-        "Your reply was cut off by a network failure between two content blocks. Go on with what comes next, without "
+        "Your reply was cut off between two content blocks. Go on with what comes next, without "
         f"any recap, apology or comment.{complete}"
     )
 
@@ -279,20 +295,20 @@ def sent_back(situation: Situation) -> list[Fields]:
     calls_before, _ = situation.request.calls_and_results()
     blocks = situation.shown.blocks
     answered = {result_of(block) for block in blocks}
-    called = {block.fields.get("id") for block in blocks} | calls_before
+    called = {block.id for block in blocks} | calls_before
     content = [block.content() for block in blocks if _may_be_sent_back(block, answered, called, situation.elsewhere)]
     while content and content[-1]["type"] in ("thinking", "redacted_thinking"):
         content.pop()
     return content
 
 
-def _may_be_sent_back(block: Block, answered: set[str | None], called: set[object], elsewhere: bool) -> bool:
+def _may_be_sent_back(block: Block, answered: set[str | None], called: set[str], elsewhere: bool) -> bool:
     if block.type == "text":
         return not block.blank
     if block.type in ("thinking", "redacted_thinking"):
         return not elsewhere and (block.type == "redacted_thinking" or block.signed)
     if block.type in ("server_tool_use", "mcp_tool_use"):
-        return block.fields.get("id") in answered
+        return block.id in answered
     if (answers := result_of(block)) is not None:
         return answers in called and block.type.endswith("_tool_result")
     return block.type in SENT_BACK
@@ -305,7 +321,12 @@ def edited(situation: Situation, turns: list[Fields]) -> Fields:
     if body.get("container") is None and (container := container_id(situation.shown)):
         edits["container"] = container
     limit = body.get("max_tokens")
-    if type(limit) is int and not situation.request.has_thinking_budget and not situation.extends:
-        received = sum(size_bytes(block.content()) for block in situation.shown.blocks) // BYTES_PER_TOKEN
+    if type(limit) is int and not situation.request.has_thinking_budget:
+        received = (generated_bytes(situation.shown) - situation.paid_bytes) // BYTES_PER_TOKEN
         edits["max_tokens"] = max(limit - received, min(limit, MAX_TOKENS_MIN))
     return {**body, **edits}
+
+
+def generated_bytes(message: Message) -> int:
+    """How many bytes of text, thought and input the model has written; results are not its work."""
+    return sum(len(part.encode(errors="replace")) for block in message.blocks for part in block.parts)

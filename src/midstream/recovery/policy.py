@@ -92,6 +92,9 @@ class Policy:
     came whole is held whole."""
     frame_bytes_max: int = 32 * MIB
     """Bytes of one frame. Default 32 MiB: over the 24 MiB that an AWS event stream allows, in base64."""
+    reply_bytes_max: int = 256 * MIB
+    """Bytes of one attempt, all in all. Default 256 MiB: a thousand times the longest reply of 128,000 tokens as text,
+    and what keeps an upstream that never stops from filling the memory."""
     error_body_bytes_max: int = MIB
     """Bytes of an error's body that are read; the rest is dropped. Default 1 MiB: the API's are a few hundred bytes,
     a proxy's page a few thousand."""

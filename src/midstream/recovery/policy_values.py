@@ -48,6 +48,7 @@ _RANGES: Mapping[str, _Range] = {
     "retry_per_minute_min": _Range(0, 1e6, whole=True),
     "continue_max_tokens": _Range(0, 1000, whole=True),
     "held_bytes_max": _BYTES,
+    "reply_bytes_max": _BYTES,
     "frame_bytes_max": _BYTES,
     "error_body_bytes_max": _BYTES,
     "seam_hold_chars": _Range(1, 1e6, whole=True),

@@ -27,14 +27,15 @@ class Request:
     @property
     def model(self) -> str:
         """The model's name, as the caller spelled it."""
-        return str(self.body.get("model", ""))
+        model = self.body.get("model")
+        return model if isinstance(model, str) else ""
 
     @cached_property
     def size_bytes(self) -> int:
         """How long the body is as JSON, near enough."""
         return len(self.as_bytes)
 
-    @cached_property
+    @property
     def as_bytes(self) -> bytes:
         """The body as JSON; what cannot be written as JSON counts as empty."""
         try:

@@ -20,7 +20,7 @@ from midstream.protocol.events import (
 )
 from midstream.protocol.message import Block, Message, State
 from midstream.recovery.commit import Commit
-from midstream.recovery.history import SeamRecord
+from midstream.recovery.history import SeamRecord, fit
 from midstream.recovery.plan import Continue, Where
 from midstream.recovery.seam import Join, MarkerScan, PrefixJoin
 
@@ -37,7 +37,10 @@ def shown_of(message: Message, commit: Commit) -> tuple[Message, list[Block]]:
     count = commit.shown + commit.live
     shown = Message()
     if count:
-        shown.fields, shown.usage = dict(message.fields), dict(message.usage)
+        # What came in a message_delta waits for its stop reason: the consumer has not seen it.
+        shown.started, shown.fields = message.started, dict(message.started)
+        usage = message.started.get("usage")
+        shown.usage = dict(usage) if isinstance(usage, dict) else {}
         shown.blocks = message.blocks[:count]
         shown.state = State.BETWEEN
     if commit.live:
@@ -110,6 +113,8 @@ class Splice:
         self._encode = encode
         self._usages = usages
         self._hold_chars = hold_chars
+        cut_text = plan.cut.where is Where.TEXT and shown.open is not None
+        self._cut_text = shown.open.text if cut_text and shown.open is not None else None
         self._indices: dict[int, int] = {}
         self._start: BlockStarted | None = None
         self._scan: Join | PrefixJoin | MarkerScan | None = None
@@ -126,6 +131,8 @@ class Splice:
         match event:
             case MessageStarted():
                 out: list[Event] = []
+                if attempt.started.get("content") or attempt.started.get("stop_reason") is not None:
+                    self.problem = "the continuation came as a whole message in its first event"
             case BlockStarted():
                 out = self._started(event)
             case BlockGrew():
@@ -170,9 +177,8 @@ class Splice:
         self._first_text = False
         if first and plan.form == "prefix":
             return PrefixJoin(plan.stripped)
-        if first and plan.cut.where is Where.TEXT and self.shown.blocks:
-            text = self.shown.blocks[-1].text
-            return Join(text, plan.anchor, plan.element, plan.marker, hold_chars=self._hold_chars)
+        if first and self._cut_text is not None:
+            return Join(self._cut_text, plan.anchor, plan.element, plan.marker, hold_chars=self._hold_chars)
         return MarkerScan(plan.marker, plan.element)
 
     def _cites(self, block: Fields) -> bool:
@@ -257,8 +263,8 @@ class Splice:
 
     def _stopping(self, event: MessageStopping, attempt: Message) -> list[Event]:
         out = self._end_text()
-        if self.problem or (problem := self._empty_problem(event, bool(out))):
-            self.problem = self.problem or problem
+        self.problem = self.problem or self._end_problem(attempt.stop_reason, bool(out))
+        if self.problem is not None:
             return out
         delta = dict(event.delta)
         if isinstance(details := delta.get("stop_details"), dict):
@@ -271,16 +277,15 @@ class Splice:
         closing = close(self.shown, self._encode) if attempt.open is None else []
         return [*out, *closing, stopping(fields, self._encode)]
 
-    def _empty_problem(self, event: MessageStopping, gave: bool) -> str | None:
-        reason = event.delta.get("stop_reason")
+    def _end_problem(self, reason: str | None, gave: bool) -> str | None:
+        """Why an attempt that ended well counts as failed."""
+        if self.complete and reason == "tool_use":
+            return "the continuation says that the reply was complete, and calls a tool"
         if self.complete or self.showed or gave or reason in _HONEST_WITHOUT_CONTENT:
             return None
         if self._plan.form == "prefix" or self._plan.cut.where is Where.BETWEEN:
-            return (
-                None
-                if reason in ("end_turn", "stop_sequence")
-                else f"the continuation is empty, and ends with {reason}"
-            )
+            honest = reason in ("end_turn", "stop_sequence")
+            return None if honest else f"the continuation is empty, and ends with {fit(reason)}"
         return "the continuation is empty, though the reply was cut within a block"
 
 

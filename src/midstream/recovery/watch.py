@@ -14,22 +14,24 @@ _SLOW_BLOCKS = frozenset({"thinking", "redacted_thinking", "tool_use", "server_t
 class Watch:
     """The limits of one attempt."""
 
-    def __init__(self, policy: Policy, request_bytes: int, now: float, total_at: float) -> None:
+    def __init__(self, policy: Policy, request_bytes: int, now: float, total_at: float, pings: int = 0) -> None:
+        self.pings = pings
+        """How many were seen on this stream: by this attempt, and by those before it."""
         self._policy = policy
-        self._pings = 0
+        self._slow = False
         self._read_timeout_s = NEVER
         self.begun = False
         """Whether the first event has come."""
         self.first_at = now + policy.first_event_limit_s(request_bytes)
         self.total_at = total_at
-        self._slow(False)
+        self._set_limits()
         self.silence_at = self.progress_at = NEVER
 
     def opened(self, read_timeout_s: float | None) -> None:
         """The headers are here; the caller's own read timeout is the upper limit of the silence."""
         if read_timeout_s is not None and read_timeout_s > 0:
             self._read_timeout_s = read_timeout_s
-            self._slow(False)
+            self._set_limits()
 
     def heard(self, now: float) -> float:
         """A byte came; the deadline of the next read."""
@@ -43,21 +45,22 @@ class Watch:
 
     def pinged(self) -> None:
         """A ping came."""
-        self._pings += 1
+        self.pings += 1
+        self._set_limits()
 
     def follow(self, message: Message, now: float) -> None:
         """Blocks have begun or stopped: some may take long."""
-        slow = message.open.type in _SLOW_BLOCKS if message.open is not None else False
-        self._slow(slow or bool(message.unpaired()))
+        self._slow = (message.open is not None and message.open.type in _SLOW_BLOCKS) or bool(message.awaited)
+        self._set_limits()
         self.progressed(now)
 
-    def _slow(self, slow: bool) -> None:
+    def _set_limits(self) -> None:
         policy = self._policy
         silence_s, self._progress_s = policy.silence_s, policy.progress_s
-        if slow:
+        if self._slow:
             self._progress_s = max(policy.progress_s, policy.progress_slow_s)
-            silence_s = silence_s if self._pings >= 2 else max(silence_s, policy.progress_slow_s)
-        elif self._pings >= 2:
+            silence_s = silence_s if self.pings >= 2 else max(silence_s, policy.progress_slow_s)
+        elif self.pings >= 2:
             silence_s = min(silence_s, policy.silence_after_pings_s)
         self._silence_s = min(silence_s, self._read_timeout_s)
 
