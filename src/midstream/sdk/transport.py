@@ -44,7 +44,8 @@ class Limits:
 
         Where the wait for the headers is ``watched`` by ourselves, the limit of a read need not be it too.
         """
-        ours_s, ends_s = max(wait.deadline - now, 0.001), max(self._ends_at - now, 0.001)
+        # Whole milliseconds: the SDK tells the service its limits in a header.
+        ours_s, ends_s = max(round(wait.deadline - now, 3), 0.001), max(self._ends_at - now, 0.001)
         connect_s, read_s = min(wait.connect_s, ours_s), max(ours_s, self._slow_s) if watched else ours_s
         if self._is_default:
             return httpx2.Timeout(ours_s, connect=connect_s, read=read_s)
