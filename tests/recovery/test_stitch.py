@@ -454,3 +454,11 @@ def test_content_in_message_start_is_not_an_open_block() -> None:
     drive = Drive().attempt(start(content=[{"type": "text", "text": W}])).breaks()
     drive.attempt(start(**OTHER), text(0, f"{drive.element()} x"), stopping(), STOP)
     assert "x" in drive.message["content"][-1]["text"]
+
+
+def test_an_attempt_of_which_nothing_was_shown_leaves_nothing_to_stitch() -> None:
+    drive = Drive().attempt(start(), *thinking(0, "a"), begin(1)).breaks()
+    assert drive.sent == [None, None]
+    assert drive.engine.snapshot() == {}
+    drive.attempt(start(**OTHER), text(0, "a"), stopping(), STOP)
+    assert (drive.message["id"], drive.texts) == ("msg_2", ["a"])
