@@ -14,6 +14,17 @@ ASKED: list[dict[str, Any]] = [{"role": "user", "content": "Why do suspension br
 TEXT = Reply.builtin("text").text
 RECORDED = [c for c in captures() if c.claude and c.kinds.isdisjoint(("bedrock_converse", "legacy_completion"))]
 
+# Two texts side by side, as citations make them.
+_STARTS = [
+    {"type": "thinking", "thinking": "Hm.", "signature": "seal"},
+    {"type": "text", "text": TEXT},
+    {"type": "text", "text": "I will look up the weather, and compare."},
+    {"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {"city": "Zürich"}},
+]
+SEVERAL = Reply.from_events(
+    {"type": "content_block_start", "index": index, "content_block": start} for index, start in enumerate(_STARTS)
+)
+
 
 def user(words: str) -> dict[str, Any]:
     return {"role": "user", "content": words}
@@ -58,13 +69,13 @@ def test_a_quotation_is_cut_where_the_quoted_text_ends(known: list[dict[str, Any
 
 
 def test_a_quotation_of_several_texts_ends_in_the_last_of_them() -> None:
-    reply = Reply.builtin("everything")
+    reply = SEVERAL
     first, second = reply.blocks[1].text, reply.blocks[2].text
     assert find_cut(reply, [*ASKED, *quote(f"{first}\n{second[:20]}")], ASKED) == Cut(2, 20, "quote")
 
 
 def test_whole_blocks_are_followed_and_the_next_one_is_due() -> None:
-    reply = Reply.builtin("everything")
+    reply = SEVERAL
     thought, text, other, call = (block.content for block in reply.blocks)
     words = user("Your reply was cut off inside a call of the tool get_weather. Make that call now.")
     assert find_cut(reply, [*ASKED, assistant(thought, text, other), words], ASKED) == Cut(

@@ -337,7 +337,7 @@ def test_an_official_client_reads_the_unbroken_reply(server: FaultServer) -> Non
         ) as stream,
     ):
         message = stream.get_final_message()
-    assert [block.type for block in message.content] == ["thinking", "text", "text", "tool_use"]
+    assert [block.type for block in message.content] == ["thinking", "text", "tool_use", "tool_use"]
     assert message.content[1].text == REPLY.blocks[1].text  # type: ignore[union-attr]
 
 

@@ -258,7 +258,7 @@ def test_official_clients_of_every_kind_run_on_it(name: str) -> None:
         client = getattr(anthropic, name)(**CLIENTS[name], http_client=http)
         with client.messages.stream(model="claude-sonnet-5-5", max_tokens=9, messages=REQUEST["messages"]) as stream:
             message = stream.get_final_message()
-    assert [block.type for block in message.content] == ["thinking", "text", "text", "tool_use"]
+    assert [block.type for block in message.content] == ["thinking", "text", "tool_use", "tool_use"]
     assert transport.requests[0].wire == ("bedrock" if name == "AnthropicBedrock" else "sse")
 
 

@@ -132,6 +132,6 @@ REPLIES: dict[str, tuple[Event, ...]] = {
     "text": _message([_text(0, _PROSE)], "end_turn", 520),
     "thinking": _message([_thinking(0), _text(1, _PROSE)], "end_turn", 590),
     "tools": _message([_text(0, _TOOL_TEXT), _tool(1, 0), _tool(2, 1)], "tool_use", 160),
-    "everything": _message([_thinking(0), _text(1, _PROSE), _text(2, _TOOL_TEXT), _tool(3, 0)], "tool_use", 700),
+    "everything": _message([_thinking(0), _text(1, _PROSE), _tool(2, 0), _tool(3, 1)], "tool_use", 700),
 }
 """By name, as ``reply=`` in a script or ``--reply`` chooses them."""
