@@ -123,7 +123,8 @@ def test_a_case_is_the_same_from_its_file() -> None:
 
 
 def no_letter_x(case: bytes) -> None:
-    assert b"x" not in case, "an x"
+    if b"x" in case:
+        raise ValueError("an x")
 
 
 @pytest.fixture
