@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from bench.every_cut import run, table
+from bench.every_cut.broken import WAYS, Breaker
 from bench.every_cut.captures import ROOT, captures
 from bench.every_cut.cells import MODES, UPSTREAMS, Player
 from bench.every_cut.inputs import FAULTS
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _one(capture: run.Capture, options: argparse.Namespace) -> int:
     """The cells at one byte, with all that is wrong with them."""
     wrong = 0
-    for cell, outcome in Player(capture).cells([options.at]):
+    player = Breaker(capture) if options.broken else Player(capture)
+    for cell, outcome in player.cells([options.at]):
         wanted = (options.fault, options.mode, options.upstream)
         if all(want in (None, have) for want, have in zip(wanted, (cell.fault, cell.mode, cell.upstream), strict=True)):
             wrong += outcome.problem is not None
@@ -55,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--at", type=int, metavar="BYTE", help="with --only: a cut after this byte alone")
     parser.add_argument("--fault", choices=sorted({fault for faults in FAULTS.values() for fault in faults}))
     parser.add_argument("--mode", choices=MODES)
-    parser.add_argument("--upstream", choices=UPSTREAMS)
+    parser.add_argument("--upstream", choices=(*UPSTREAMS, *WAYS))
+    parser.add_argument("--broken", action="store_true", help="with --at: the upstream stays broken")
     parser.add_argument("-v", "--verbose", action="store_true", help="with --at: also what is fine")
     return parser
 

@@ -58,7 +58,11 @@ class Capture:
     def crc32(self) -> int:
         """Of the body up to and with ``message_stop``."""
         last = next(n for n, event in enumerate(self.events) if event and event.get("type") == "message_stop")
-        return zlib.crc32(b"".join(self.frames[: last + 1]))
+        body = b"".join(self.frames[: last + 1])
+        if self.wire == "sse" and not body.endswith((b"\n\n", b"\r\n\r\n")):
+            # Its blank line is missing at the end of two recordings: it is restored, for the consumer's decoder.
+            body = body.rstrip(b"\r\n") + b"\n\n"
+        return zlib.crc32(body)
 
     @property
     def sha256(self) -> str:

@@ -9,7 +9,7 @@ import json
 import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,14 +19,15 @@ from typing import Any
 from bench.every_cut.broken import Breaker
 from bench.every_cut.broken import places as broken_places
 from bench.every_cut.captures import Capture
-from bench.every_cut.cells import Player
+from bench.every_cut.cells import Cell, Player
+from bench.every_cut.judge import Outcome
 
 PROJECT = Path(__file__).resolve().parents[2]
 VAR = PROJECT / "var" / "every-cut"
 SOURCES = ("src/midstream/protocol", "src/midstream/recovery", "src/midstream/faults", "bench/every_cut")
 
 PROBLEMS_MAX = 20
-"""So many of one capture are kept; the rest are counted."""
+"""So many kinds of one capture's problems are kept; all are counted."""
 
 
 @dataclass(frozen=True)
@@ -147,22 +148,33 @@ def _work(jobs: list[Job], processes: int) -> Iterator[Result]:
 
 def work(job: Job) -> Result:
     """All cells of one capture."""
-    began, player, capture = time.perf_counter(), Player(job.capture), job.capture
-    counts, broken, problems = Counter[str](), Counter[str](), list[str]()
-    wrong = 0
-    for cell, outcome in player.cells(list(job.places)):
-        counts[f"{cell.fault} {cell.mode} {cell.upstream} {outcome.end}"] += 1
-        if outcome.problem is not None:
-            wrong += 1
-            repro = f"--only {capture.name} --at {cell.at} --fault {cell.fault} --mode {cell.mode}"
-            problems.append(f"{repro} --upstream {cell.upstream} -v: {outcome.problem}")
-    for cell, outcome in Breaker(capture).cells(list(job.broken)):
-        broken[f"{cell.fault} {cell.mode} {cell.upstream} {outcome.end}"] += 1
-        if outcome.problem is not None:
-            wrong += 1
-            problems.append(f"{capture.name} stays broken ({cell.upstream}): {cell}: {outcome.problem}")
-    seconds = time.perf_counter() - began
-    kept, counts_, broken_ = problems[:PROBLEMS_MAX], dict(counts), dict(broken)
-    return Result(
-        job.key, capture.name, capture.wire, len(job.places), counts_, broken_, wrong, kept, player.futures, seconds
-    )
+    began, player, tally = time.perf_counter(), Player(job.capture), Tally(job.capture.name)
+    counts = tally.add(player.cells(list(job.places)), "")
+    broken = tally.add(Breaker(job.capture).cells(list(job.broken)), " --broken")
+    places, seconds = len(job.places), time.perf_counter() - began
+    name, wire, problems = job.capture.name, job.capture.wire, list(tally.problems.values())[:PROBLEMS_MAX]
+    return Result(job.key, name, wire, places, counts, broken, tally.wrong, problems, player.futures, seconds)
+
+
+class Tally:
+    """Counts, and one way to see each kind of problem again."""
+
+    def __init__(self, name: str) -> None:
+        self.wrong = 0
+        self.problems: dict[object, str] = {}
+        self._name = name
+
+    def add(self, cells: Iterable[tuple[Cell, Outcome]], options: str) -> dict[str, int]:
+        """Runs by ``fault mode upstream end``."""
+        counts = Counter[str]()
+        for cell, outcome in cells:
+            counts[f"{cell.fault} {cell.mode} {cell.upstream} {outcome.end}"] += 1
+            if outcome.problem is not None:
+                self.wrong += 1
+                kind = (outcome.end, cell.mode, outcome.problem[:40], options)
+                self.problems.setdefault(kind, self._seen(cell, options, outcome.problem))
+        return dict(counts)
+
+    def _seen(self, cell: Cell, options: str, problem: str) -> str:
+        again = f"--only {self._name} --at {cell.at} --fault {cell.fault} --mode {cell.mode} --upstream {cell.upstream}"
+        return f"python -m bench.every_cut {again}{options} -v: {problem}"

@@ -30,7 +30,8 @@ def report(results: list[Result], *, whole: bool) -> int:
     wrong = sum(result.wrong for result in results)
     broken = Counter[str]()
     for result in results:
-        broken.update({line.split()[-1]: count for line, count in result.broken.items()})
+        for line, count in result.broken.items():
+            broken[line.split()[-1]] += count
     runs = sum(sum(counts.values()) for counts in tables.values())
     futures, seconds = sum(result.futures for result in results), sum(result.seconds for result in results)
     print(f"\n{len(results):,} captures, {sum(result.places for result in results):,} places, {runs:,} runs")
@@ -39,7 +40,7 @@ def report(results: list[Result], *, whole: bool) -> int:
     print(f"against an upstream that stays broken: {sum(broken.values()):,} runs: {ends}")
     print(f"{wrong:,} wrong, {len(empty)} expected cells empty")
     for problem in [problem for result in results for problem in result.problems][:50]:
-        print(f"  python -m bench.every_cut {problem}")
+        print(f"  {problem[:600]}")
     for cell in empty:
         print(f"  empty: {cell}")
     _write(results, tables, broken, wrong, empty)
