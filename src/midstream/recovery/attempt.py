@@ -8,7 +8,7 @@ from enum import Enum
 
 from midstream.protocol.dialects import Anthropic, Bedrock, Dialect, dump, parse
 from midstream.protocol.events import BlockGrew, ErrorReported, Event, Fields, MessageStopping, Pinged, Unreadable
-from midstream.protocol.message import STEPS, Message, State
+from midstream.protocol.message import STEPS, Block, Message, State
 from midstream.recovery import classify
 from midstream.recovery.commit import Commit, Rules
 from midstream.recovery.failure import Failure, Kind, Origin, Phase
@@ -26,6 +26,7 @@ class Verdict(Enum):
     """How an attempt is doing, if it has not failed."""
 
     GOING = "going"
+    FLOWING = "going, with something new and nothing held back"
     COMPLETE = "complete"
     EXTEND = "stopped at max_tokens, and may be continued"
     DOCUMENT = "a document came instead of a stream"
@@ -33,8 +34,8 @@ class Verdict(Enum):
 
 Outcome = Verdict | Failure
 
-GOING = Verdict.GOING  # asked for with every chunk, and a member of an enum costs more to look up than all the rest
-_NOTHING: list[Event | Unreadable] = []
+# Asked for with every chunk; a member of an enum takes longer to look up than a chunk to pass on.
+GOING, FLOWING = Verdict.GOING, Verdict.FLOWING
 
 
 class Attempt:
@@ -90,16 +91,14 @@ class Attempt:
             detail = f"the reply is longer than {self._policy.reply_bytes_max:,} bytes"
             return self.failure(Kind.LIMIT, Origin.CLIENT, detail)
         events = self.dialect.receive(data)
-        if self._live:
-            events = self._pass_on(events, now, out)
+        block = self.message.open
+        if self._live and block is not None:
+            return self._pass_on(events, block, now, out)
         return self.weigh(events, now, out) if events else GOING
 
-    def _pass_on(self, events: list[Event | Unreadable], now: float, out: list[Event]) -> list[Event | Unreadable]:
-        """The hot path: deltas of an open text that is shown as it comes. Returns what needs a closer look."""
-        block, append = self.message.open, out.append
-        if block is None:
-            return events
-        index, grows_by, add = block.index, block.grows_by, block.parts.append
+    def _pass_on(self, events: list[Event | Unreadable], block: Block, now: float, out: list[Event]) -> Outcome:
+        """The hot path: deltas of an open text that is shown as it comes. Anything else is weighed."""
+        append, index, grows_by, add = out.append, block.index, block.grows_by, block.parts.append
         count, grew = 0, False
         for event in events:
             if type(event) is not BlockGrew or event.index != index or event.kind != grows_by or event.fields:
@@ -109,9 +108,11 @@ class Attempt:
             count += 1
             if value:
                 grew = True
+        if count == len(events):
+            return FLOWING if grew else GOING
         if grew:
             self.watch.progressed(now)
-        return events[count:] if count < len(events) else _NOTHING
+        return self.weigh(events[count:], now, out)
 
     def _choose_dialect(self, data: bytes) -> Outcome | None:
         """Looks at the first bytes that are no white space. Until they are there, there is nothing to read."""

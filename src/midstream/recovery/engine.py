@@ -12,7 +12,7 @@ from midstream.protocol.dialects import Anthropic, Dialect
 from midstream.protocol.events import Event, Fields, MessageStopping
 from midstream.protocol.message import Block, Message, State
 from midstream.recovery import classify
-from midstream.recovery.attempt import GOING, Attempt, Outcome, Verdict
+from midstream.recovery.attempt import FLOWING, GOING, Attempt, Outcome, Verdict
 from midstream.recovery.commit import Rules
 from midstream.recovery.failure import Failure, Kind, Origin, Phase
 from midstream.recovery.history import AttemptRecord, DroppedRecord, History, fit
@@ -200,12 +200,15 @@ class Engine:
     # Reading.
 
     def _read(self, data: bytes, now: float) -> Step:
-        attempt = self._current
+        attempt = self._attempt
+        assert attempt is not None
         watch = attempt.watch
-        out: list[Event] = []  # list[Event]() would be slower than all the rest
-        if now >= watch.deadline and (expired := watch.expired(now)) is not None:
+        out: list[Event] = []
+        if now >= watch.quiet_until and (expired := watch.expired(now)) is not None:
             return self._fail(attempt.expired(expired), out, now)
         outcome = attempt.feed(data, now, out)
+        if outcome is FLOWING:
+            return Step(out, Read(watch.flowed(now)))
         if outcome is GOING:
             return Step(out, Read(watch.heard(now), attempt.wake_at(now, out)))
         return self._concluded(outcome, out, now)

@@ -26,6 +26,8 @@ class Watch:
         self.total_at = total_at
         self._set_limits()
         self.silence_at = self.progress_at = NEVER
+        self.quiet_until = 0.0
+        """Before this no limit passes; known so that not every chunk must look at all of them."""
 
     def opened(self, read_timeout_s: float | None) -> None:
         """The headers are here; the caller's own read timeout is the upper limit of the silence."""
@@ -36,7 +38,18 @@ class Watch:
     def heard(self, now: float) -> float:
         """A byte came; the deadline of the next read."""
         self.silence_at = now + self._silence_s
-        return self.deadline
+        self.quiet_until = self.deadline
+        return self.quiet_until
+
+    def flowed(self, now: float) -> float:
+        """Something came that changes the message, and the next read begins: `progressed` and `heard` in one."""
+        self.begun = True
+        self.silence_at = deadline = now + self._silence_s
+        self.progress_at = progress_at = now + self._progress_s
+        if progress_at < deadline:
+            deadline = progress_at
+        self.quiet_until = deadline = deadline if deadline < self.total_at else self.total_at
+        return deadline
 
     def progressed(self, now: float) -> None:
         """Something came that changes the message."""
