@@ -242,16 +242,32 @@ class Bedrock:
         return Unrecognised(str(message.headers.get(":event-type", "")), message.raw)
 
 
+NESTING_MAX = 200
+"""The deepest event of the API nests under twenty levels; copying, printing and pickling fail from a few hundred on."""
+
+
 def parse(data: bytes) -> Any:
     """The JSON value in these bytes, or `Unreadable`. What the standard library reads will do: the SDK uses it."""
     try:
-        return _any.decode(data)
+        value = _any.decode(data)
     except (msgspec.DecodeError, ValueError, RecursionError):
-        pass
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        return Unreadable(f"{len(data):,} bytes of data that are not JSON")
+        try:
+            value = json.loads(data)
+        except (ValueError, RecursionError):
+            return Unreadable(f"{len(data):,} bytes of data that are not JSON")
+    if data.count(b"{") + data.count(b"[") > NESTING_MAX and _is_deep(value):
+        return Unreadable(f"data that nest more than {NESTING_MAX} deep")
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(NESTING_MAX):
+        inner = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list)]
+        level = [child for children in inner for child in children]
+        if not level:
+            return False
+    return True
 
 
 def dump(value: Any) -> bytes:

@@ -106,7 +106,8 @@ class Block:
 
     def _add(self, kind: str, value: Any) -> None:
         if kind == "citations_delta":
-            citations = self.additions.setdefault("citations", list(self.fields.get("citations") or ()))
+            begun = self.fields.get("citations")
+            citations = self.additions.setdefault("citations", [*begun] if isinstance(begun, list) else [])
             citations.append(value)
         elif kind == "signature_delta":
             self.additions["signature"] = value
@@ -198,7 +199,7 @@ class Message:
         kind = type(event)
         if kind is BlockGrew:
             block = self.open
-            if block is None or event.index != block.index:  # type: ignore[union-attr]
+            if block is None or event.index != block.index or self.state is not State.INSIDE:  # type: ignore[union-attr]
                 return f"a delta for block {event.index}, which is not open"  # type: ignore[union-attr]
             if event.kind == block.grows_by and event.fields is None:  # type: ignore[union-attr]
                 block.parts.append(event.value)  # type: ignore[union-attr]
@@ -219,6 +220,8 @@ class Message:
             case MessageStarted():
                 self._start(event.message)
             case BlockStarted():
+                if self.stop_reason is not None:
+                    return "a block after the stop reason"
                 if event.index != len(self.blocks):
                     return f"block {event.index} where block {len(self.blocks)} had to begin"
                 self.open = Block(event.index, event.block)
@@ -250,7 +253,7 @@ class Message:
             block.closed = True
             self.blocks.append(block)
         reason = message.get("stop_reason")
-        self.stop_reason = reason if isinstance(reason, str) else None
+        self.stop_reason = reason if isinstance(reason, str) and reason else None
         if isinstance(usage := message.get("usage"), dict):
             self.usage = dict(usage)
 

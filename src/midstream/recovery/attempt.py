@@ -118,7 +118,7 @@ class Attempt:
         """Looks at the first bytes that are no white space. Until they are there, there is nothing to read."""
         self.body += data
         begun = bytes(self.body[:_BLANK_BYTES_MAX])
-        if not begun.strip(b" \t\r\n") and len(self.body) < _BLANK_BYTES_MAX:
+        if _says_nothing(begun) and len(self.body) < _BLANK_BYTES_MAX:
             return Verdict.GOING
         content_type = self.headers.get("content-type", "").lower()
         dialect = dialect_of(content_type, begun, self._policy.frame_bytes_max)
@@ -295,6 +295,11 @@ class Attempt:
         record.message_id, record.model = _text(message.fields, "id"), _text(message.fields, "model")
         record.stop_reason = fit(message.stop_reason) or None
         record.output_tokens_estimated = generated_bytes(message) // BYTES_PER_TOKEN
+
+
+def _says_nothing(begun: bytes) -> bool:
+    """White space, or the beginning of a byte order mark."""
+    return not begun.strip(b" \t\r\n") or b"\xef\xbb\xbf".startswith(begun)
 
 
 def dialect_of(content_type: str, begun: bytes, frame_bytes_max: int) -> Dialect | None:

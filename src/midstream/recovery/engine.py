@@ -282,7 +282,7 @@ class Engine:
         if splice is None:
             self._shown, dropped = shown_of(message, commit)
         else:
-            dropped = message.blocks[commit.shown + commit.live :]
+            dropped = [*splice.withheld, *message.blocks[commit.shown + commit.live :]]
             if not splice.showed:  # nothing new: what was cut is still what was cut before
                 dropped = [block for block in dropped if block.type not in ("text", "thinking", "redacted_thinking")]
         if attempt.showed:

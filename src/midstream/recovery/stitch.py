@@ -103,6 +103,8 @@ class Splice:
         self.shown = shown
         self.showed = False
         """Whether anything of this attempt has been shown."""
+        self.withheld: list[Block] = []
+        """Blocks that came whole after the model had said that the reply was complete."""
         self.complete = False
         """The model said that the reply was complete already: nothing after that is shown."""
         self.problem: str | None = None
@@ -134,7 +136,7 @@ class Splice:
                 if attempt.started.get("content") or attempt.started.get("stop_reason") is not None:
                     self.problem = "the continuation came as a whole message in its first event"
             case BlockStarted():
-                out = self._started(event)
+                out = self._started(event, attempt)
             case BlockGrew():
                 out = self._grew(event)
             case BlockStopped():
@@ -158,7 +160,9 @@ class Splice:
             self.showed = self.showed or isinstance(event, BlockStarted | BlockGrew)
         return events
 
-    def _started(self, event: BlockStarted) -> list[Event]:
+    def _started(self, event: BlockStarted, attempt: Message) -> list[Event]:
+        if self.complete:
+            self.withheld.append(attempt.blocks[event.index])
         if self.complete or event.block["type"] in NOT_SHOWN:
             return []
         self._start = event
