@@ -93,15 +93,17 @@ def sse(*events: Fields) -> bytes:
 
 
 def read(data: bytes) -> list[Fields]:
-    """The events of a consumer's bytes, by the plainest reading there is: `sse` backwards."""
+    """The events of a consumer's bytes, as the SDK reads them: the last name, and all lines of data."""
     blocks = data.split(b"\n\n")
     assert blocks.pop() == b"", "the consumer was given half a frame"
     events = []
     for block in blocks:
-        name, _, line = block.partition(b"\n")
-        event = json.loads(line.removeprefix(b"data: "))
-        assert name == b"event: " + event["type"].encode()
-        events.append(event)
+        lines = block.split(b"\n")
+        names = [line.removeprefix(b"event: ") for line in lines if line.startswith(b"event: ")]
+        said = b"\n".join(line.removeprefix(b"data: ") for line in lines if line.startswith(b"data: "))
+        if said:
+            events.append(json.loads(said))
+            assert names[-1] == events[-1]["type"].encode()
     return events
 
 
@@ -114,7 +116,7 @@ def folded(events: Iterable[Fields]) -> Fields:
     for event in events:
         kind = event["type"]
         assert not stopped or kind not in _STEPS, f"{kind} after message_stop"
-        assert bool(message) or kind in ("message_start", "ping"), f"{kind} before message_start"
+        assert bool(message) or kind == "message_start" or kind not in _STEPS, f"{kind} before message_start"
         if kind == "message_start":
             assert not message, "two message_starts"
             message = dict(event["message"])
@@ -142,7 +144,14 @@ def folded(events: Iterable[Fields]) -> Fields:
     return {**message, "content": blocks, "ended": stopped} if message else {}
 
 
-_STEPS = {"message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta"}
+_STEPS = {
+    "message_start",
+    "content_block_start",
+    "content_block_delta",
+    "content_block_stop",
+    "message_delta",
+    "message_stop",
+}
 _APPENDED = {"text_delta": "text", "thinking_delta": "thinking"}
 
 

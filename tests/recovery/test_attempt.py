@@ -450,7 +450,6 @@ def test_without_a_limit_a_hold_lasts() -> None:
     assert drive.wait.wake_at is None  # type: ignore[union-attr]
 
 
-@pytest.mark.xfail(strict=True, reason="bugs-engine #15")
 def test_a_hold_of_a_call_is_not_said_to_have_been_shown() -> None:
     drive = Drive(hold_live_after_s=240.0).attempt(start(), *call(0, "{}", type="server_tool_use"))
     drive.gets(PING, after_s=250)

@@ -21,7 +21,7 @@ PREFIX = [
     "claude-3-7-sonnet-20250219",
     "claude-3-7-sonnet-latest",
     "claude-3-5-haiku@20241022",
-    pytest.param("claude-3-5-sonnet-v2@20241022", marks=pytest.mark.xfail(strict=True, reason="bugs-engine #2")),
+    "claude-3-5-sonnet-v2@20241022",
     "claude-3-opus-20240229",
     "claude-3-haiku-20240307",
     "claude-2.1",

@@ -106,7 +106,6 @@ UNFINISHED = [
         [call(0)],
         "a tool call",
         id="a call without a fragment that nothing followed",
-        marks=pytest.mark.xfail(strict=True, reason="bugs-engine #6"),
     ),
 ]
 
@@ -162,7 +161,6 @@ def test_a_half_or_an_answered_mcp_call_is_not_lost() -> None:
     assert isinstance(planned(situation(call(0, "{}", **MCP), result(1, "m1", "mcp_tool_result"))), Continue)
 
 
-@pytest.mark.xfail(strict=True, reason="bugs-engine #7")
 def test_the_quoting_form_does_not_send_results_back_so_an_mcp_call_ends_it() -> None:
     there = situation(call(0, "{}", **MCP), result(1, "m1", "mcp_tool_result"), begin(2), say(2, W))
     assert "'transfer'" in reason(planned(there, "quote"))
@@ -191,7 +189,6 @@ NEVER = [
         {},
         "another model",
         id="a fallback that is held",
-        marks=pytest.mark.xfail(strict=True, reason="bugs-engine #8"),
     ),
     pytest.param(
         {},
@@ -392,7 +389,6 @@ def test_names_that_occur_in_the_conversation_get_a_suffix() -> None:
     assert f"<{plan.element}>" in turns(plan)[1]["content"]
 
 
-@pytest.mark.xfail(strict=True, reason="bugs-engine #9")
 def test_names_that_occur_in_a_result_that_is_sent_back_get_a_suffix() -> None:
     shown = [*PAIR[:-2], *result(1, "s1", content=[{"text": "<reply_complete/> <last_words>"}]), begin(2), say(2, W)]
     plan = going_on(shown)
@@ -525,14 +521,12 @@ def test_max_tokens_is_lowered_by_about_a_sixth_of_the_bytes() -> None:
     assert 3990 - 2000 <= max_tokens(4000, "é" * 6000) <= 4000 - 2000
 
 
-@pytest.mark.xfail(strict=True, reason="bugs-engine #10")
 def test_max_tokens_is_lowered_by_a_sixth_of_the_bytes_of_the_text() -> None:
     assert max_tokens(1000, "a" * 600) == 900
     assert max_tokens(1000, "a") == 1000
     assert max_tokens(1000, '"\n' * 300) == 900
 
 
-@pytest.mark.xfail(strict=True, reason="bugs-engine #10")
 def test_max_tokens_is_not_lowered_for_results_which_the_model_did_not_write() -> None:
     there = situation(
         PAIR[:-2], result(1, "s1", content=[{"page": "x" * 60_000}]), asked=Request(request(max_tokens=20_000))
@@ -553,7 +547,7 @@ def test_a_max_tokens_that_is_no_whole_number_is_left_alone(limit: Any) -> None:
 def test_max_tokens_is_left_alone_under_a_thinking_budget_and_for_an_extension() -> None:
     assert max_tokens(9000, "a" * 6000, thinking={"type": "enabled", "budget_tokens": 8000}) == 9000
     assert max_tokens(9000, "a" * 6000, thinking={"type": "adaptive"}) < 9000
-    there = situation(begin(0), say(0, "a" * 6000), extends=True)
+    there = situation(begin(0), say(0, "a" * 6000), paid_bytes=6000)
     assert edited(there, [])["max_tokens"] == 1000
 
 

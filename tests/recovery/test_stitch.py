@@ -157,7 +157,6 @@ def test_the_first_text_is_joined_wherever_it_stands_and_then_has_a_block_of_its
     assert drive.engine.history.seams == []
 
 
-@pytest.mark.xfail(strict=True, reason="bugs-engine #12")
 def test_starting_over_behind_another_block_is_seen_too() -> None:
     drive = cut_text(LONG)
     goes_on(drive, call(0, "{}", **SERVER), result(1, "s1"), text(2, f"{LONG} while."))
@@ -369,14 +368,12 @@ def test_an_empty_or_unfinished_element_is_a_failed_attempt(said: str) -> None:
     assert failure is not None and failure.kind is Kind.GARBLED
 
 
-@pytest.mark.xfail(strict=True, reason="bugs-engine #13")
 def test_an_empty_continuation_is_judged_by_the_delta_that_has_the_reason() -> None:
     drive = cut_text(body=request(PREFIX_MODEL))
     drive.attempt(start(**OTHER), stopping(None), stopping("end_turn"), STOP)
     assert drive.complete
 
 
-@pytest.mark.xfail(strict=True, reason="bugs-engine #11")
 def test_a_continuation_that_stands_in_its_message_start_is_not_lost() -> None:
     drive = cut_text(body=request(PREFIX_MODEL))
     drive.attempt(start(**OTHER, stop_reason="end_turn", content=[{"type": "text", "text": " x"}]), STOP)
@@ -449,11 +446,11 @@ def test_what_was_shown_stays_as_it_was_when_the_next_attempt_adds_to_it() -> No
     assert drive.engine.snapshot()["content"] == [{"type": "text", "text": f"{W} x"}]
 
 
-@pytest.mark.xfail(strict=True, reason="bugs-engine #14")
 def test_content_in_message_start_is_not_an_open_block() -> None:
     drive = Drive().attempt(start(content=[{"type": "text", "text": W}])).breaks()
-    drive.attempt(start(**OTHER), text(0, f"{drive.element()} x"), stopping(), STOP)
-    assert "x" in drive.message["content"][-1]["text"]
+    assert "between two content blocks" in drive.turns[-1]["content"]
+    goes_on(drive, text(0, " x"))
+    assert drive.texts == [W, " x"]
 
 
 def test_an_attempt_of_which_nothing_was_shown_leaves_nothing_to_stitch() -> None:

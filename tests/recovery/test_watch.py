@@ -65,7 +65,6 @@ def test_progress_is_300_s_after_what_changes_the_message_whatever_else_comes() 
     assert watch.expired(400.0) is None
 
 
-@pytest.mark.xfail(strict=True, reason="bugs-engine #1")
 def test_two_pings_lower_the_silence_to_60_s() -> None:
     watch = watching(text(0, "a", closed=False))
     watch.pinged()
@@ -120,7 +119,6 @@ def test_everything_else_has_180_and_300_s_and_60_s_after_two_pings(name: str) -
     assert watching(*USUAL[name], pings=2).deadline == 160.0
 
 
-@pytest.mark.xfail(strict=True, reason="bugs-engine #1")
 def test_a_ping_within_a_slow_block_counts_at_once() -> None:
     watch = watching(*SLOW["thinking"], pings=1)
     assert watch.heard(100.0) == 1900.0
