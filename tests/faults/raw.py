@@ -89,13 +89,14 @@ def ask(
     path: str = "/v1/messages",
     body: dict[str, Any] | bytes | None = None,
     *,
-    timeout_s: float = 2.0,
+    timeout_s: float = 5.0,
+    total_s: float = 30.0,
     method: str = "POST",
     **headers: str,
 ) -> Answer:
-    """Send one request, and read until the other side ends it or stays silent for so long."""
+    """Send one request, and read until the other side ends it, stays silent for so long, or goes on for too long."""
     with connect(url, timeout_s) as line:
-        return exchange(line, path, body, method=method, **headers)
+        return exchange(line, path, body, total_s=total_s, method=method, **headers)
 
 
 def connect(url: str, timeout_s: float = 2.0) -> socket.socket:
@@ -104,7 +105,13 @@ def connect(url: str, timeout_s: float = 2.0) -> socket.socket:
 
 
 def exchange(
-    line: socket.socket, path: str, body: dict[str, Any] | bytes | None = None, *, method: str = "POST", **headers: str
+    line: socket.socket,
+    path: str,
+    body: dict[str, Any] | bytes | None = None,
+    *,
+    total_s: float = 30.0,
+    method: str = "POST",
+    **headers: str,
 ) -> Answer:
     data = body if isinstance(body, bytes) else json.dumps(REQUEST if body is None else body).encode()
     lines = [f"{method} {path} HTTP/1.1", "host: test", f"content-length: {len(data)}"]
@@ -112,8 +119,8 @@ def exchange(
     received = bytearray()
     try:
         line.sendall("\r\n".join([*lines, "", ""]).encode() + data)
-        # A stream that trickles never lets one read time out: the limit is for all of them.
-        until = time.monotonic() + (line.gettimeout() or 0)
+        # A stream that trickles never lets one read time out: there is a limit for all of them, too.
+        until = time.monotonic() + total_s
         while time.monotonic() < until and (piece := line.recv(65_536)):
             received += piece
         if time.monotonic() >= until:
