@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from midstream.demo.sides import Cut, Ended, Fact, Grew, Mended
-from midstream.demo.verdict import NAMES, Verdict
+from midstream.demo.verdict import NAMES, Verdict, returned
 
 
 def heading(out: TextIO, prompt: str) -> None:
@@ -30,20 +30,13 @@ def show(out: TextIO, title: str, facts: Iterable[Fact]) -> Ended:
             case Cut() | _:
                 pass
     assert ended is not None
-    print(f"\n-- {how(ended)}", file=out, flush=True)
+    print(f"\n-- {returned(ended)}", file=out, flush=True)
     return ended
 
 
 def mark(mended: Mended) -> str:
     """The place of a seam."""
-    return f"[cut here: {mended.reason}; continued in {mended.seconds:.1f} s]"
-
-
-def how(ended: Ended) -> str:
-    """How a side ended, in one line."""
-    if ended.error is not None:
-        return ended.error
-    return f"returned: stop_reason {(ended.message or {}).get('stop_reason')}, no exception"
+    return f"[⟲ cut here: {mended.reason}; continued in {mended.seconds:.1f} s]"
 
 
 def verdict(out: TextIO, found: Verdict) -> None:

@@ -16,7 +16,7 @@ import anthropic
 import httpx2
 
 import midstream
-from midstream.demo.tale import Tale
+from midstream.demo.tale import NotWhole, Tale
 from midstream.faults.server import FaultServer
 from midstream.recovery.policy import Policy
 
@@ -73,10 +73,13 @@ Fact = Grew | Cut | Mended | Ended | Ticked
 
 
 def whole(tale: Tale) -> Mapping[str, Any]:
-    """The reply as the SDK gathers it when nothing breaks. Raises what the SDK raises."""
+    """The reply as the SDK gathers it when nothing breaks. Raises `NotWhole` where it cannot."""
     with FaultServer("ok", tale.reply, rules=tale.rules) as server, _client(server) as client:
-        with client.messages.stream(**_request(tale)) as stream:
-            return _plain(stream.get_final_message())
+        try:
+            with client.messages.stream(**_request(tale)) as stream:
+                return _plain(stream.get_final_message())
+        except (anthropic.AnthropicError, httpx2.HTTPError, ValueError) as problem:
+            raise NotWhole(f"the SDK cannot read it ({_sentence(problem)})") from None
 
 
 def play(tale: Tale, sides: tuple[Side, ...], speed: float = 1.0) -> Iterator[Fact]:
@@ -173,8 +176,8 @@ class _Player:
 
 
 def _client(server: FaultServer, *middleware: anthropic.Middleware) -> anthropic.Anthropic:
-    # A proxy of the environment is not for the loopback interface.
-    http_client = anthropic.DefaultHttpxClient(trust_env=False)
+    # The SDK's own client asks the proxies of the environment, with trust_env=False too: not for this interface.
+    http_client = httpx2.Client(trust_env=False)
     return anthropic.Anthropic(api_key="none", base_url=server.url, http_client=http_client, middleware=middleware)
 
 
@@ -183,7 +186,7 @@ def _request(tale: Tale) -> dict[str, Any]:
 
 
 def _plain(message: Any) -> Mapping[str, Any]:
-    plain: Mapping[str, Any] = message.to_dict(mode="json")
+    plain: Mapping[str, Any] = message.to_dict(mode="json", warnings=False)
     return plain
 
 

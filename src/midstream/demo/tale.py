@@ -3,6 +3,7 @@
 Rule: pure; a tale is a reply and a script, and it is whole before it is broken.
 """
 
+import itertools
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -28,9 +29,8 @@ An electrician touched his instrument to the end. In Valentia, after a year of s
 They spliced the cable where it had been cut, and paid out the rest. Nothing that had been laid was laid twice – and \
 there were two lines across the Atlantic, not one."""
 
-# Where the first attempt ends, and how far the second one comes: mid-sentence, and inside an event.
+# Where the first attempt ends: mid-sentence.
 _FIRST_CUT = "more than once she hooked the cable,"
-_SECOND_CUT = "cut-rst@55%"
 
 # As fast as a model writes. Pauses are between events, and a recording may have thousands.
 PACE_S = 0.03
@@ -66,37 +66,60 @@ class Tale:
 def own() -> Tale:
     """The reply that was written for this."""
     reply = Reply.from_events(_events())
-    return Tale(reply, _script(_event_behind(reply, TEXT.index(_FIRST_CUT) + len(_FIRST_CUT))), "on", PROMPT)
+    return Tale(reply, _script_in_text(reply, 0, TEXT.index(_FIRST_CUT) + len(_FIRST_CUT)), "on", PROMPT)
 
 
 def recorded(reply: Reply, name: str) -> Tale:
-    """A recording, cut where about two fifths of it have been said. Raises `NotWhole`."""
-    if not reply.start:
-        raise NotWhole("it has no message_start")
-    if not any(event.get("type") == "message_stop" for event in reply.events):
-        raise NotWhole("its reply breaks off: it has no message_stop")
-    said = len(reply.text)
-    cut = _event_behind(reply, said * 2 // 5) if said else len(reply.events) // 2
-    return Tale(reply, _script(cut), "off", f"a recording: {name}")
+    """A recording, cut where it can be mended to the letter. Raises `NotWhole`."""
+    types = [event.get("type") for event in reply.events]
+    if (starts := types.count("message_start")) != 1 or not reply.start:
+        raise NotWhole(f"it has {starts} message_start events")
+    if "message_stop" not in types:
+        raise NotWhole("the reply breaks off, without a message_stop")
+    if (block := _best_text(reply)) is None:
+        return Tale(reply, _script_early(reply), "off", name)
+    return Tale(reply, _script_in_text(reply, block, max(1, len(reply.blocks[block].text) * 2 // 5)), "off", name)
 
 
-def _script(event: int) -> str:
-    return f"cut-clean@event={event}; then {_SECOND_CUT}; then ok"
+def _best_text(reply: Reply) -> int | None:
+    """The longest text before any tool: a call that is complete, or has a container, allows fewer ways to go on.
+
+    Not one with citations: those before a cut do not come again (the contract, §10.2).
+    """
+    blocks = list(enumerate(reply.blocks))
+    before = list(itertools.takewhile(lambda block: "tool" not in block[1].type, blocks))
+    texts = [
+        [(len(b.text), at) for at, b in some if b.text and not b.content.get("citations")] for some in (before, blocks)
+    ]
+    chars, at = max(texts[0] or texts[1], default=(0, 0))
+    return at if chars else None
 
 
-def _event_behind(reply: Reply, chars: int) -> int:
-    """How many events it takes until so many characters of text have been said."""
-    said = 0
+def _script_in_text(reply: Reply, block: int, chars: int) -> str:
+    """Cut a text after so many characters, and what follows somewhere in its second half."""
+    said, first, rest = 0, 0, 0
     for count, event in enumerate(reply.events, 1):
-        said += len(str((event.get("delta") or {}).get("text") or ""))
-        if said >= chars > 0:
-            return count
-    return len(reply.events) // 2
+        delta = event.get("delta") or {}
+        if event.get("index") == block and "text" in delta:
+            if said >= chars:
+                rest += 1
+            else:
+                said += len(str(delta["text"]))
+                first = count
+    # Three events open a continuation; then it may repeat an anchor, and goes on.
+    second = 3 + rest // 2
+    return f"cut-clean@event={first}; then cut-rst@event={second}+30; then ok"
+
+
+def _script_early(reply: Reply) -> str:
+    """Cut before anything is complete, twice: a reply without text is then asked for again."""
+    first = 1 + next((n for n, event in enumerate(reply.events) if event.get("type") == "content_block_start"), 0)
+    return f"cut-clean@event={first}; then cut-rst@event={first}+30; then ok"
 
 
 def _events() -> list[dict[str, Any]]:
     usage = {"input_tokens": 24, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 1}
-    message = {
+    message: dict[str, Any] = {
         "id": "msg_01CableOf1866HeartsContent",
         "type": "message",
         "role": "assistant",

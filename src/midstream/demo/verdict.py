@@ -59,6 +59,13 @@ def _bare(ended: Ended, whole: Message) -> list[str]:
     ]
 
 
+def returned(ended: Ended) -> str:
+    """How a side ended, in a few words."""
+    if ended.error is not None:
+        return ended.error
+    return f"returned · stop_reason {(ended.message or {}).get('stop_reason')} · no exception"
+
+
 def same(message: Message | None, whole: Message) -> bool:
     """Whether two messages are one, but for their usage."""
     return message is not None and {**message, "usage": None} == {**whole, "usage": None}
