@@ -23,7 +23,16 @@ ASKED: Fields = {
     "max_tokens": 1000,
     "messages": [{"role": "user", "content": "Tell me a long story."}],
 }
-SEEN = ("message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop")  # fmt: skip
+SEEN = frozenset(
+    (
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    )
+)
 
 
 class Way(NamedTuple):
@@ -100,7 +109,7 @@ class Seen:
         return message
 
     def note(self, event: Any) -> None:
-        plain = event.to_dict() if event.type in SEEN else None
+        plain = event.to_dict(warnings=False) if event.type in SEEN else None
         if plain is not None:
             plain.pop("snapshot", None)
             # The helper hands out its own steps between those of the wire.
@@ -131,7 +140,7 @@ def _call(way: Way, connect: Callable[..., Any], asked: Fields) -> Seen:
                 with messages.stream(**{**ASKED, **asked}) as stream:
                     for event in stream:
                         seen.note(event)
-                    seen.message = stream.get_final_message().to_dict()
+                    seen.message = stream.get_final_message().to_dict(warnings=False)
                     _keep_report(seen, stream)
         except Exception as error:
             seen.error = error
@@ -154,7 +163,7 @@ async def _acall(way: Way, connect: Callable[..., Any], asked: Fields) -> Seen:
                 async with messages.stream(**{**ASKED, **asked}) as stream:
                     async for event in stream:
                         seen.note(event)
-                    seen.message = (await stream.get_final_message()).to_dict()
+                    seen.message = (await stream.get_final_message()).to_dict(warnings=False)
                     _keep_report(seen, stream)
         except Exception as error:
             seen.error = error

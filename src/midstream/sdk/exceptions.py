@@ -83,7 +83,8 @@ def sdk_class(failure: Failure) -> type[anthropic.APIError]:
     if plain is not None:
         return plain
     status = status_of(failure) or 500
-    general: type[anthropic.APIError] = anthropic.InternalServerError if status >= 500 else anthropic.APIStatusError
+    is_theirs = status >= 500 or failure.kind is Kind.SERVER_ERROR
+    general: type[anthropic.APIError] = anthropic.InternalServerError if is_theirs else anthropic.APIStatusError
     found = getattr(anthropic, _BY_STATUS.get(status, ""), general)
     return _with_code(found, failure.error_code) if failure.error_code else found
 
