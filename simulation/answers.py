@@ -20,8 +20,28 @@ SENTENCES = (
     "Three cups of flour, one of sugar, and the grated rind of a lemon.\n\n",
 )
 REFRAINS = ("ha ", "| 1 | 2 |\n", "row row row your boat, ", "0, ", "na na na na\n", "- [ ] item\n", "}\n")
-UNICODE = ("Überraschung! ", "👩‍👩‍👧 ", "שלום עולם ", "日本語の文章です。", "ภาษาไทย", "e\u0301te\u0301 ", "\u2028", "🇩🇪🇫🇷")
-AWKWARD = ("<last_words>", "</last_words>", "<reply_complete/>", "<", " \n \n", "\t", '"\\', "data: x\n\n", "&amp;", "<b>x</b>")
+UNICODE = (
+    "Überraschung! ",
+    "👩‍👩‍👧 ",
+    "שלום עולם ",
+    "日本語の文章です。",
+    "ภาษาไทย",
+    "e\u0301te\u0301 ",
+    "\u2028",
+    "🇩🇪🇫🇷",
+)
+AWKWARD = (
+    "<last_words>",
+    "</last_words>",
+    "<reply_complete/>",
+    "<",
+    " \n \n",
+    "\t",
+    '"\\',
+    "data: x\n\n",
+    "&amp;",
+    "<b>x</b>",
+)
 BLANKS = (" ", "\n", "\n\n", "  \n\t")
 
 REMOTE_TOOLS = (("web_search", "web_search_tool_result"), ("web_fetch", "web_fetch_tool_result"))
@@ -195,7 +215,9 @@ class Draw:
                 name, result = pick(rng, CONTAINER_TOOLS if rng.random() < 0.2 else REMOTE_TOOLS)
                 start = {"type": "server_tool_use", "id": id, "name": name, "input": begun}
             calls.append(Part(start["type"], start, deltas, input=value))
-            results.append(Part(result, {"type": result, "tool_use_id": id, "content": [{"type": "text", "text": "r"}]}))
+            results.append(
+                Part(result, {"type": result, "tool_use_id": id, "content": [{"type": "text", "text": "r"}]})
+            )
         if rng.random() < 0.9:
             self.parts += [*calls, *results]
         else:
@@ -301,7 +323,12 @@ def _limit(rng: Random, answer: Answer) -> None:
         if part.type == "text" and len(part.text) > 1
     ]
     last = len(answer.parts) - 1
-    if answer.parts and answer.parts[last].type == "tool_use" and len(answer.parts[last].deltas) > 2 and rng.random() < 0.5:
+    if (
+        answer.parts
+        and answer.parts[last].type == "tool_use"
+        and len(answer.parts[last].deltas) > 2
+        and rng.random() < 0.5
+    ):
         places.append((last, 1))
     if places:
         answer.limits = sorted({pick(rng, places) for _ in range(1 if rng.random() < 0.7 else 2)})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from midstream.recovery.failure import Failure
 from midstream.recovery.policy import Policy
-from simulation.answers import Answer, Fields
+from simulation.answers import Answer, Fields, Part
 from simulation.consumer import Consumer, Shown, Source
 from simulation.upstream import Seen
 
@@ -108,9 +108,9 @@ class Truth:
         if 0 <= at < len(parts) and start["type"] == "text" == parts[at].type and self._splits():
             return
         at += 1
-        while at < len(parts) and (parts[at].blank or (self.resumed and parts[at].thinks)):
-            if parts[at].start == start and not self.resumed:
-                break
+        while at < len(parts) and (
+            (parts[at].blank and start["type"] != "text") or (self.resumed and parts[at].thinks)
+        ):
             at += 1
         if at < len(parts) and _same_start(parts[at].start, start):
             self._rest_is_shown()
@@ -137,9 +137,29 @@ class Truth:
             return
         part = self.answer.parts[self.part]
         if self.strict and not part.text.startswith(text, self.chars):
+            part = self._another(text) or part
+        if self.strict and not part.text.startswith(text, self.chars):
             wanted = part.text[self.chars : self.chars + len(text)]
             raise Violation(f"shown {text!r} where part {self.part} has {wanted!r} at {self.chars}")
         self.chars = min(self.chars + len(text), len(part.text))
+
+    def _another(self, text: str) -> Part | None:
+        """The part that this is the beginning of instead, if it may be.
+
+        A blank text may be left out. And where a cut text had all of its characters, nobody can tell the text that
+        comes next from its continuation: it goes on in the same block (§7).
+        """
+        part, at = self.answer.parts[self.part], self.part + 1
+        if self.chars < len(part.text) and not (part.blank and not self.chars):
+            return None
+        while at < len(self.answer.parts) and (self.answer.parts[at].thinks or self.answer.parts[at].blank):
+            if self.answer.parts[at].blank and self.answer.parts[at].text.startswith(text):
+                break
+            at += 1
+        if not self.resumed or at == len(self.answer.parts) or not self.answer.parts[at].text.startswith(text):
+            return None
+        self.part, self.chars = at, 0
+        return self.answer.parts[at]
 
     def _stop(self, block: Shown) -> None:
         if self.part < 0 or not self.strict:
@@ -177,7 +197,9 @@ def _same_start(truth: Fields, shown: Fields) -> bool:
 
 def check_calls(consumer: Consumer, answers: Iterable[Answer]) -> None:
     """No call was invented: each one that was shown whole is one that the source completed."""
-    whole = [block for block in consumer.blocks if block.type == "tool_use" and block.closed and block.input is not None]
+    whole = [
+        block for block in consumer.blocks if block.type == "tool_use" and block.closed and block.input is not None
+    ]
     for block in whole:
         if not any(
             part.start.get("id") == block.start["id"] and part.input == block.input
@@ -187,16 +209,18 @@ def check_calls(consumer: Consumer, answers: Iterable[Answer]) -> None:
             raise Violation(f"an invented call: {block.start!r} with {block.input!r}")
 
 
-def deadline(source: Source, policy: Policy, heard: float, progressed: float, first_at: float, total_at: float) -> float:
+def deadline(
+    source: Source, policy: Policy, heard: float, progressed: float, first_at: float, total_at: float, *, pings: int
+) -> float:
     """When the wait for the next chunk must end (§9)."""
     if not source.begun:
         return min(first_at, total_at)
     silence_s, progress_s = policy.silence_s, policy.progress_s
     if source.slow:
         progress_s = max(progress_s, policy.progress_slow_s)
-        if source.pings < 2:
+        if pings < 2:
             silence_s = max(silence_s, policy.progress_slow_s)
-    elif source.pings >= 2:
+    elif pings >= 2:
         silence_s = min(silence_s, policy.silence_after_pings_s)
     return min(heard + silence_s, progressed + progress_s, total_at)
 

@@ -30,14 +30,19 @@ class Illegal(Exception):
 
 def decode(raw: bytes, sse: bool) -> Fields | None:
     """The one event in these bytes; nothing for a comment, or what every client passes over."""
+    if sse and raw.count(b"\n") != 3:
+        raw = _plain(raw)
     if sse:
-        at = raw.find(b"data: ")
-        if at < 0:
-            return None
+        at = 0 if raw.startswith(b"data: ") else raw.find(b"\ndata: ") + 1
+        if (at == 0 and not raw.startswith(b"data: ")) or raw.startswith(b"event: ping\n"):
+            return None  # a comment, a field without data, or a ping: every client passes over it
         data = raw[at + 6 :]
         if not data.endswith(b"\n\n"):
             raise Illegal(f"a frame without its end: {raw[-20:]!r}")
-        event = decode_json(data)
+        try:
+            event = decode_json(data)
+        except msgspec.DecodeError as problem:
+            raise Illegal(f"data that are not JSON: {raw!r}") from problem
         if not isinstance(event, dict):
             return None
         if raw.startswith(b"event: ") and raw[7 : raw.index(b"\n")].decode() != event.get("type"):
@@ -47,6 +52,16 @@ def decode(raw: bytes, sse: bool) -> Fields | None:
     if total != len(raw):
         raise Illegal("a frame whose length is not its length")
     return dict(decode_json(base64.b64decode(decode_json(raw[12 + head : -4])["bytes"])))
+
+
+def _plain(raw: bytes) -> bytes:
+    """A frame of other lines than ``event`` and ``data``, by the standard: the last name, all the data."""
+    lines = [line.partition(b":") for line in raw.splitlines()]
+    names = [value.removeprefix(b" ") for field, _, value in lines if field == b"event"]
+    data = [value.removeprefix(b" ") for field, _, value in lines if field == b"data"]
+    if not data:
+        return b""
+    return b"event: " + (names or [b"message"])[-1] + b"\ndata: " + b" ".join(data) + b"\n\n"
 
 
 class Shown:

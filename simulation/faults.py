@@ -35,7 +35,7 @@ STATUSES = {
 }  # fmt: skip
 PAGE = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>\n"
 VIOLATIONS: dict[str, bytes] = {
-    "second start": b'event: message_start\ndata: {"type":"message_start","message":{"id":"x","content":[],"usage":{}}}',
+    "second start": b'event: message_start\ndata: {"type":"message_start","message":{"id":"x","content":[]}}',
     "skipped block": b'event: content_block_start\ndata: {"type":"content_block_start","index":77,'
     b'"content_block":{"type":"text","text":""}}',
     "delta nowhere": b'event: content_block_delta\ndata: {"type":"content_block_delta","index":99,'
@@ -52,8 +52,12 @@ CUTS = (
     "ended", "ended", "reset", "reset", "incomplete", "decoding", "protocol", "closed", "silence", "silence",
     "pings", "trickle", "error", "error", "garbage", "page", "violation", "violation",
 )  # fmt: skip
+BETWEEN_EVENTS = frozenset({"pings", "error", "violation", "exception", "error frame"})
+"""Those that come after a whole frame: inside one they would be part of it, and mean anything."""
 FRAME_CUTS = ("exception", "exception", "crc", "error frame")
-INSTEAD = ("status",) * 6 + ("unreachable",) * 3 + ("open timeout", "page 200", "json 200", "error 200", "empty 200", "lost")
+INSTEAD = (
+    ("status",) * 6 + ("unreachable",) * 3 + ("open timeout", "page 200", "json 200", "error 200", "empty 200", "lost")
+)
 
 
 @dataclass(slots=True)
@@ -197,7 +201,7 @@ class Breaker:
             self._chunks(feed, data, self._some())
             feed.items.append((0.0, pick(rng, (Ended(), Ended(), Broke("reset")))))
             return feed
-        place = feed.cut_at = self._place(ends)
+        place = feed.cut_at = int(pick(rng, ends)) if cut in BETWEEN_EVENTS else self._place(ends)
         tail = self._ending(feed, cut, place in ends or place == 0)
         self._chunks(feed, data[:place] + tail, self._some())
         if cut in ("ended", *DISCONNECTS):
@@ -227,13 +231,13 @@ class Breaker:
         elif cut in DISCONNECTS:
             kinds = {"disconnected"}
         elif cut in ("silence", "pings", "trickle"):
-            kinds = {"silent", "stalled"} if whole or cut != "pings" else {"silent", "stalled", "garbled"}
+            kinds = {"silent", "stalled"}
         elif cut == "error":
             name = pick(rng, tuple(STREAM_ERRORS))
             kinds, feed.fault = {STREAM_ERRORS[name]}, f"error event: {name}"
             tail = self.frame({"type": "error", "error": {"type": name, "message": "m"}})
         elif cut == "violation":
-            name = pick(rng, tuple(VIOLATIONS))
+            name = pick(rng, tuple(VIOLATIONS)) if feed.cut_at else "skipped block"
             kinds, feed.fault, tail = {"garbled"}, f"violation: {name}", VIOLATIONS[name] + b"\n\n"
             if not self.sse:
                 payload = base64.b64encode(tail[tail.index(b"data: ") + 6 :].strip())
@@ -249,7 +253,9 @@ class Breaker:
             kinds, tail = {"garbled"}, self.frame({"type": "ping"})[:-1] + b"\x00"
         else:
             kinds = {"garbled", "truncated", "disconnected", "silent", "stalled", "limit"}
-            tail = PAGE + b"\n" if cut == "page" else pick(rng, (b"\xff\xfe\x00garbage\n\n", b"data: {]\n\n", b"x" * 40))
+            tail = (
+                PAGE + b"\n" if cut == "page" else pick(rng, (b"\xff\xfe\x00garbage\n\n", b"data: {]\n\n", b"x" * 40))
+            )
         if not whole and tail:  # half a frame before it: what is what depends on the bytes
             kinds |= {"garbled", "truncated", "disconnected", "silent", "stalled", "limit"}
         if tail and cut not in ("garbage", "page"):

@@ -131,7 +131,7 @@ def objection(asked: Asked, body: Fields, request: Fields, seen: Seen, family: s
         return f"says that a text was cut, but the last block is {last['type']}"
     if asked.element is not None:
         if not last["text"].endswith(asked.anchor) or not asked.anchor:
-            return "the anchor is not the end of what was shown"
+            return f"the anchor {asked.anchor!r} is not the end of {last['text'][-200:]!r}"
         said = f"<{asked.element}>{asked.anchor}</{asked.element}>"
         if any(stop in said for stop in request.get("stop_sequences") or ()):
             return "the element holds a stop sequence"
@@ -186,7 +186,7 @@ class Model:
         if extends and answer.limits:
             answer.limits.pop(0)
         reason, limit = answer.ending()
-        part, chars = seen.part, seen.chars
+        part, chars, notes = seen.part, seen.chars, list[str]()
         rest = ""
         if part >= 0 and answer.parts[part].type == "text":
             end = limit[1] if limit is not None and limit[0] == part else None
@@ -198,11 +198,15 @@ class Model:
         if asked.where == "tool":  # it writes nothing before the call
             while later and (later[0].blank or later[0].thinks):
                 later, number = later[1:], number + 1
-            if not rest and (not later or later[0].start.get("name") != asked.tool):
-                return Reply([], reason, notes=[f"asked for a call of {asked.tool!r}, but that is not what is missing"])
+            calls = [part for part in later if part.start["type"].endswith("tool_use")]
+            if not rest and (not calls or calls[0].start["name"] != asked.tool):
+                notes.append(f"asked for a call of {asked.tool!r}, but that is not what is missing")
         if not rest and not later:
-            return self._finish(asked)
-        return self._resume(asked, seen, rest, later, number, reason, limit)
+            reply = self._finish(asked)
+        else:
+            reply = self._resume(asked, seen, rest, later, number, reason, limit)
+        reply.notes = notes
+        return reply
 
     def _resume(
         self, asked: Asked, seen: Seen, rest: str, later: list[Part], number: int, reason: str, limit: Place
@@ -211,9 +215,13 @@ class Model:
         said = f"<{asked.element}>{asked.anchor}</{asked.element}>" if asked.element else ""
         if asked.form == "prefix":
             shown = self.answer.parts[seen.part].text[: seen.chars] if seen.part >= 0 else ""
-            stripped = shown[len(shown.rstrip()) :] if seen.blocks and kept(seen.blocks)[-1:] == seen.blocks[-1:] else ""
+            stripped = (
+                shown[len(shown.rstrip()) :] if seen.blocks and kept(seen.blocks)[-1:] == seen.blocks[-1:] else ""
+            )
             again = not rest or rest[0].isspace() or rng.random() < 0.7
             lead = stripped if again and (rest or rng.random() < 0.5) else ""
+            following = rest or next((part.text for part in later if part.type == "text"), "")
+            faithful = bool(lead) or not stripped or not following[:1].isspace()
         elif style in ("obedient", "lead-in", "white-space"):
             before = {"lead-in": "Here is the rest:\n", "white-space": "\n\n"}.get(style, "")
             lead = before + said if said else ""
@@ -227,8 +235,11 @@ class Model:
             faithful = False
         if style not in ("obedient", "lead-in", "white-space") and said and self._looks_repeated(rest, seen):
             faithful = False
-        if asked.where == "text" and asked.form != "prefix" and not lead and not rest.strip() and not _says(later):
+        if not rest.strip() and not _says(later):
             may_fail = True  # nothing but blanks: as good as an empty answer
+        tags = [name for name in (asked.element, asked.marker, "last_words", "reply_complete") if name]
+        if any(tag in text for tag in tags for text in (rest, *(part.text for part in later))):
+            faithful, may_fail = False, True  # it talks about the very tags that it is asked for
         parts = list(later)
         if rest or lead:
             old = self.answer.parts[seen.part] if seen.part >= 0 else None
@@ -263,14 +274,12 @@ class Model:
         elif asked.marker and dice < 0.7:
             text = f"<{asked.marker}/>"
         else:
-            text, may_fail = "", asked.form != "prefix" and asked.where != "between"
+            text, may_fail = "", asked.form == "quote" or asked.where in ("text", "tool")
         parts = [Part("text", {"type": "text", "text": ""}, text=text)] if text else []
         events = self._say(self._after_thought(parts), "end_turn", None, number=0)
         return Reply(events, "end_turn", faithful=faithful, may_fail=may_fail, finished=True)
 
-    def _say(
-        self, parts: list[Part], reason: str, limit: Place, *, number: int
-    ) -> list[Fields]:
+    def _say(self, parts: list[Part], reason: str, limit: Place, *, number: int) -> list[Fields]:
         """The events of these parts; the first of them is part ``number`` of the answer."""
         rng, answer = self.rng, self.answer
         self.replies += 1
@@ -313,7 +322,9 @@ class Model:
             if rng.random() < 0.02:
                 events.append({"type": "ping"})
             elif rng.random() < 0.01 and part.type == "text":
-                events.append({"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": ""}})
+                events.append(
+                    {"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": ""}}
+                )
             elif rng.random() < 0.01 and part.type == "text":
                 events[-1] = {**events[-1], "p": "abcdef"}
         if stop_at is None or rng.random() < 0.6 or part.type == "text":
