@@ -11,6 +11,7 @@ from bench.every_cut.captures import Capture, captures
 from bench.every_cut.cells import Player
 from bench.every_cut.reader import Illegal, Reader, read
 from midstream.protocol import sse
+from midstream.recovery import commit
 from midstream.recovery.engine import Engine
 from midstream.recovery.seam import Join
 from midstream.recovery.steps import Received
@@ -82,6 +83,12 @@ def test_an_engine_that_ends_cleanly_where_the_stream_was_cut_is_seen(monkeypatc
     found = ends_of(told(TEXT))
     assert found[oracle.RESTARTED, True] and found[oracle.CONTINUED, True]
     assert not found[oracle.RESTARTED, False] and not found[oracle.CONTINUED, False]
+
+
+def test_an_engine_that_holds_what_it_may_show_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(commit.WHEN, "text", commit.Show.WHOLE)
+    found = ends_of(told(TEXT))
+    assert found[oracle.CONTINUED, True] and not found[oracle.CONTINUED, False]
 
 
 def test_copies_of_an_engine_go_their_own_ways() -> None:

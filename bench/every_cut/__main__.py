@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from bench.every_cut import run, table
 from bench.every_cut.broken import WAYS, Breaker
-from bench.every_cut.captures import ROOT, captures
+from bench.every_cut.captures import ROOT, Capture, captures
 from bench.every_cut.cells import MODES, UPSTREAMS, Player
 from bench.every_cut.inputs import FAULTS
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return table.report(results, whole=whole)
 
 
-def _one(capture: run.Capture, options: argparse.Namespace) -> int:
+def _one(capture: Capture, options: argparse.Namespace) -> int:
     """The cells at one byte, with all that is wrong with them."""
     wrong = 0
     player = Breaker(capture) if options.broken else Player(capture)
@@ -45,7 +45,7 @@ def _one(capture: run.Capture, options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench.every_cut", description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(prog="python -m bench.every_cut", description=__doc__.splitlines()[0])
     parser.add_argument("--share", type=run.share, default=1.0, metavar="N/M", help="draw a share of the places")
     parser.add_argument("--seed", type=int, default=0, help="for the draw")
     parser.add_argument(

@@ -56,12 +56,11 @@ class Breaker:
         consumer = Reader(self._capture.wire)
         try:
             self._attempt(run, self._capture.frames, at, fault)
-            first = list(run.out)
             self._later(run, at, fault, mode, way)
             consumer.feed(b"".join(run.out))
-        except (Illegal, Lost, KeyError, TypeError) as problem:
-            return judge.Outcome("failed", f"{problem!r}")
-        problem = self._wrong(run, consumer, way, moved=len(run.out) > len(first))
+        except (Illegal, Lost, KeyError, TypeError) as error:
+            return judge.Outcome("failed", f"{error!r}")
+        problem = self._wrong(run, consumer, way)
         return judge.Outcome(_end(run), problem or judge.wrong_snapshot(run.engine, consumer))
 
     def _attempt(self, run: Run, frames: list[bytes], at: int, fault: str) -> None:
@@ -92,7 +91,7 @@ class Breaker:
                 run.receive(Opened(200, HEADERS[self._capture.wire]))
                 self._attempt(run, answer, at, fault)
 
-    def _wrong(self, run: Run, consumer: Reader, way: str, *, moved: bool) -> str | None:
+    def _wrong(self, run: Run, consumer: Reader, way: str) -> str | None:
         history, failure = run.engine.history, run.engine.failure
         truth = self._capture.truth
         if len(history.attempts) > Policy().attempts_total:

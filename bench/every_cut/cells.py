@@ -200,12 +200,14 @@ class _Spot:
     def _future(self, case: judge.Case, copy: bytes, begun: Run, mode: str, upstream: str) -> judge.Outcome:
         """Plays on until the stream is over, against an upstream that has recovered."""
         consumer = self._tracks[mode].consumer.fork()
-        run = Run(state.thawed(copy), begun.step, begun.now, list(begun.out))
+        run = Run(state.thawed(copy), begun.step, begun.now)
+        if problem := judge.misjudged(case, consumer, b"".join(begun.out)):
+            return judge.Outcome(case.expected, problem)
         self._player.futures += not isinstance(run.step.wait, Done)
         try:
             self._play(run, mode, upstream)
-        except Lost as problem:
-            return judge.Outcome(case.expected, str(problem))
+        except Lost as lost:
+            return judge.Outcome(case.expected, str(lost))
         return judge.ended(case, run.engine, consumer, b"".join(run.out))
 
     def _play(self, run: Run, mode: str, upstream: str) -> None:

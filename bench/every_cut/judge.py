@@ -68,6 +68,17 @@ class Case:
         self.kinds = kinds or KINDS[fault]
 
 
+def misjudged(case: Case, consumer: Reader, out: bytes) -> str | None:
+    """What is wrong with what was shown up to the cut; ``out`` was handed on since ``consumer`` looked."""
+    try:
+        consumer.feed(out)
+    except (Illegal, KeyError, TypeError) as problem:
+        return f"illegal: {problem!r}"
+    if case.expected not in (oracle.RESTARTED, oracle.CONTINUED):
+        return None
+    return _wrong_part(case, consumer)
+
+
 def finished(case: Case, engine: Engine, consumer: Reader) -> Outcome:
     """The stream was over before the cut."""
     return _judged(case, engine, consumer, unbroken=True)
@@ -114,9 +125,9 @@ def _wrong_failure(case: Case, engine: Engine, consumer: Reader) -> str | None:
 
 
 def _wrong_part(case: Case, consumer: Reader) -> str | None:
-    """What was shown before it failed: neither more nor less than the commit rule says."""
+    """What was shown up to the cut: neither more nor less than the commit rule says."""
     expected = case.content.blocks[: case.shown.blocks]
-    return None if consumer.blocks == expected else "not what had to be shown was shown before it failed"
+    return None if consumer.blocks == expected else "more or less than the commit rule says was shown up to the cut"
 
 
 def wrong_snapshot(engine: Engine, consumer: Reader) -> str | None:

@@ -5,7 +5,7 @@ where the two disagree, one of them has a bug.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ COMPLETE, RESTARTED, CONTINUED, SETTLED = "complete", "restarted", "continued", 
 GAVE_UP = {
     "mcp": "a complete call of a remote MCP server would happen twice (§6)",
     "caller": "a program of the model's made a call (§6, never continued)",
-    "fallback": "another model took over within what was shown (§6, never continued)",
+    "fallback": "another model took over within it (§6, never continued)",
     "container": "it runs in a container whose id is not known (§6, never continued)",
     "compaction": "the continuation would stop for a compaction (§6)",
     "garbled": "a tool call of the source's own does not parse (§4)",
@@ -66,8 +66,8 @@ class Seen:
         match (event or {}).get("type"):
             case "message_start":
                 self.started = event["message"]  # type: ignore[index]
-                self.blocks = [Received(block, closed=True) for block in self.started.get("content") or ()]  # type: ignore[union-attr]
-                self.stop_reason = self.started.get("stop_reason")  # type: ignore[union-attr]
+                self.blocks = [Received(block, closed=True) for block in self.started.get("content") or ()]
+                self.stop_reason = self.started.get("stop_reason")
             case "content_block_start":
                 block = event["content_block"]  # type: ignore[index]
                 self.blocks.append(Received(block, text=str(block.get("text") or "")))
@@ -145,15 +145,13 @@ def verdict(seen: Seen, truth: Seen, request: Mapping[str, Any]) -> str:
         return "mcp"
     if not visible:
         return RESTARTED
-    return _never_continued(seen, visible, request) or (
-        "compaction" if truth.stop_reason == "compaction" else CONTINUED
-    )
+    return _never_continued(seen, request) or ("compaction" if truth.stop_reason == "compaction" else CONTINUED)
 
 
-def _never_continued(seen: Seen, visible: Sequence[Received], request: Mapping[str, Any]) -> str | None:
+def _never_continued(seen: Seen, request: Mapping[str, Any]) -> str | None:
     if not all(_direct(block) for block in seen.blocks):
         return "caller"
-    if any(block.type == "fallback" for block in visible):
+    if any(block.type == "fallback" for block in seen.blocks):
         return "fallback"
     named = ((seen.started or {}).get("container") or {}).get("id")
     inside = any(b.type == "container_upload" or b.start.get("name") in _IN_A_CONTAINER for b in seen.blocks)
@@ -161,7 +159,7 @@ def _never_continued(seen: Seen, visible: Sequence[Received], request: Mapping[s
 
 
 def _direct(block: Received) -> bool:
-    return (block.start.get("caller") or {}).get("type", "direct") == "direct"
+    return bool((block.start.get("caller") or {}).get("type", "direct") == "direct")
 
 
 def _garbled(truth: Seen) -> bool:

@@ -24,6 +24,9 @@ class Illegal(Exception):
 
 def frames_of(data: bytes, wire: str) -> list[bytes]:
     """The body cut into whole frames; what is left over is the last."""
+    if wire == "sse" and b"\r" not in data:
+        blocks = data.split(b"\n\n")
+        return [block + b"\n\n" for block in blocks[:-1]] + blocks[-1:] * bool(blocks[-1])
     if wire == "sse":
         ends = [found.end() for found in _SSE_END.finditer(data)]
     else:
@@ -40,9 +43,9 @@ def event_of(frame: bytes, wire: str) -> Fields | None:
     """The event in one frame; ``None`` where there is none that can be read."""
     if wire != "sse":
         return _chunk(frame)
-    data = [
-        line[5:].removeprefix(b" ") for line in _LINE.split(frame.removeprefix(b"\xef\xbb\xbf")) if line[:5] == b"data:"
-    ]
+    frame = frame.removeprefix(b"\xef\xbb\xbf")
+    lines = _LINE.split(frame) if b"\r" in frame else frame.split(b"\n")
+    data = [line[5:].removeprefix(b" ") for line in lines if line[:5] == b"data:"]
     return _object(b"\n".join(data))
 
 

@@ -56,6 +56,7 @@ class Result:
     problems: list[str]
     futures: int
     seconds: float
+    """Of CPU time: the machine may be busy with other things."""
 
 
 def share(text: str) -> float:
@@ -148,10 +149,10 @@ def _work(jobs: list[Job], processes: int) -> Iterator[Result]:
 
 def work(job: Job) -> Result:
     """All cells of one capture."""
-    began, player, tally = time.perf_counter(), Player(job.capture), Tally(job.capture.name)
+    began, player, tally = time.process_time(), Player(job.capture), Tally(job.capture.name)
     counts = tally.add(player.cells(list(job.places)), "")
     broken = tally.add(Breaker(job.capture).cells(list(job.broken)), " --broken")
-    places, seconds = len(job.places), time.perf_counter() - began
+    places, seconds = len(job.places), time.process_time() - began
     name, wire, problems = job.capture.name, job.capture.wire, list(tally.problems.values())[:PROBLEMS_MAX]
     return Result(job.key, name, wire, places, counts, broken, tally.wrong, problems, player.futures, seconds)
 
