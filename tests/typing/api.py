@@ -62,10 +62,10 @@ def ask() -> None:
         ) as stream:
             for text in stream.text_stream:
                 assert_type(text, str)
-            assert_type(midstream.report(stream), Report | None)
+            assert_type(midstream.report(stream), Report)
     except StreamError as error:
         assert_type(error.failure, Failure)
         assert_type(error.failure.kind, Kind)
         assert_type(error.failure.phase, Phase)
-        assert_type(error.partial, dict[str, Any] | None)
+        assert_type(error.partial, dict[str, Any])
         assert_type(error.report, Report)
