@@ -39,7 +39,7 @@ def way_on(consumer: Consumer, source: Source, facts: Facts, policy: Policy) -> 
     shown = consumer.blocks
     ids = {block.start.get("id") for block in shown}
     missing = [block for block in source.blocks if block.start.get("id") not in ids or "id" not in block.start]
-    if _is_unfinished(shown, facts, bool(missing)):
+    if _is_unfinished(shown, facts, _is_followed(shown, source)):
         return "none"
     if any(block.type == "tool_use" and is_direct(block) for block in shown):
         return "settle"
@@ -57,6 +57,13 @@ def way_on(consumer: Consumer, source: Source, facts: Facts, policy: Policy) -> 
     known = facts.container or bool((consumer.fields.get("container") or {}).get("id"))
     contained = any(b.type == "container_upload" or b.start.get("name") in RUN_IN_CONTAINER for b in blocks)
     return "none" if contained and not known else "continue"
+
+
+def _is_followed(shown: list[Shown], source: Source) -> bool:
+    """Whether a block has come after the last one that was shown, if that one has an id."""
+    ids = [block.start.get("id") for block in source.blocks]
+    last = shown[-1].start.get("id") if shown else None
+    return last in ids[:-1] if last is not None else False
 
 
 def _is_unfinished(shown: list[Shown], facts: Facts, followed: bool) -> bool:

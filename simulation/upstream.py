@@ -231,7 +231,7 @@ class Model:
             lead, faithful = self.answer.parts[seen.part].text[: seen.chars], False
         else:
             lead = ""
-        if not said and asked.where == "text" and asked.form != "prefix" and self._looks_repeated(rest, seen):
+        if not said and (asked.where == "text" or asked.form == "quote") and self._looks_repeated(rest, seen):
             faithful = False
         if style not in ("obedient", "lead-in", "white-space") and said and self._looks_repeated(rest, seen):
             faithful = False

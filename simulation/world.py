@@ -193,8 +193,8 @@ class World:
         feed, source, now = self.feed, self.source, self.clock()
         if type(input) is Received:
             feed.sent_bytes += len(input.data)
-            if feed.sent_bytes > feed.cut_at and not feed.ping:
-                self.pings_sure = False  # rubbish may end as a ping
+            if feed.sent_bytes >= feed.cut_at and feed.cut_at not in feed.ends:
+                self.pings_sure = False  # half a ping, or rubbish after it, may be one
             self.heard_at = now
             self._note(min(feed.sent_bytes, feed.cut_at))
             source.pings += input.data is feed.ping and feed.cut_at in (0, *feed.ends)

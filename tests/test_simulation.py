@@ -22,10 +22,18 @@ def seeds_of(story: Path) -> list[int]:
     return [int(seed) for name, _, seeds in lines if name == "seeds" for seed in seeds.split(",")]
 
 
+def is_open(story: Path) -> bool:
+    """Whether the bug is known, and not mended yet."""
+    return any(line.startswith("open:") for line in story.read_text().splitlines())
+
+
+OPEN = {seed for story in STORIES if is_open(story) for seed in seeds_of(story)}
+
+
 @pytest.mark.parametrize("share", range(SHARES))
 def test_every_invariant_holds_after_every_step(share: int) -> None:
     tally = live_through(share * SHARE, SHARE)
-    assert tally.failures == []
+    assert [failure for failure in tally.failures if failure[0] not in OPEN] == []
     assert tally.seeds == SHARE
 
 
@@ -33,8 +41,8 @@ def test_every_invariant_holds_after_every_step(share: int) -> None:
 def test_what_was_found_once_stays_mended(story: Path) -> None:
     seeds = seeds_of(story)
     assert seeds, f"{story.name} names no seeds"
-    for seed in seeds:
-        World(seed).run()
+    failed = [seed for seed, _ in (failure for seed in seeds for failure in live_through(seed, 1).failures)]
+    assert failed == (seeds if is_open(story) else []), "mended? then take the line 'open:' out of the file"
 
 
 def test_the_same_seed_is_the_same_world() -> None:
