@@ -41,7 +41,7 @@ def _differs(what: str, expected: object, got: object) -> str | None:
 def _differs_fields(truth: Reader, got: Reader) -> str | None:
     if truth.stop_reason != got.stop_reason:
         return _differs("stop reason", truth.stop_reason, got.stop_reason)
-    return _differs("message", _plain(truth.message), _plain(got.message))
+    return _differs("message", _plain(truth.message | truth.extras), _plain(got.message | got.extras))
 
 
 def _plain(message: Fields) -> Fields:

@@ -132,9 +132,13 @@ def _wrong_part(case: Case, consumer: Reader) -> str | None:
 
 def wrong_snapshot(engine: Engine, consumer: Reader) -> str | None:
     """What the engine says that the consumer has, against what was handed on."""
-    content = engine.snapshot().get("content", [])
-    shown = [_as_snapshot(block) for block in consumer.blocks]
-    return None if content == shown else "the snapshot is not what was handed on"
+    snapshot = engine.snapshot()
+    if not consumer.begun:
+        return f"the snapshot holds {', '.join(snapshot)}, and nothing was handed on" if snapshot else None
+    content = [_as_snapshot(block) for block in consumer.blocks]
+    shown = {**consumer.message, "content": content, "stop_reason": consumer.stop_reason, "usage": consumer.usage}
+    wrong = [name for name in {**shown, **snapshot} if shown.get(name) != snapshot.get(name)]
+    return f"the snapshot is not what was handed on: {', '.join(wrong)}" if wrong else None
 
 
 def _as_snapshot(block: dict[str, Any]) -> dict[str, Any]:

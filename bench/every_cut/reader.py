@@ -75,7 +75,9 @@ class Reader:
         self.begun = False
         self.stopped = False
         self.message: Fields = {}
-        """The fields of ``message_start``, with those of every ``message_delta``."""
+        """The fields of ``message_start``, with those of every ``delta`` of the message."""
+        self.extras: Fields = {}
+        """What stands beside them in a ``message_delta``."""
         self.blocks: list[Fields] = []
         """Each block as it stands; its gathered input, as text, under ``"\\0json"``."""
         self.open: int | None = None
@@ -88,7 +90,7 @@ class Reader:
         """A copy that can go another way."""
         copy = Reader(self.wire)
         vars(copy).update(vars(self))
-        copy.message, copy.usage = dict(self.message), dict(self.usage)
+        copy.message, copy.extras, copy.usage = dict(self.message), dict(self.extras), dict(self.usage)
         copy.blocks = [*self.blocks[:-1], *map(dict, self.blocks[-1:])]
         return copy
 
@@ -160,7 +162,7 @@ class Reader:
 
     def _delta(self, event: Fields) -> None:
         self.stop_reason = event["delta"].get("stop_reason") or self.stop_reason
-        self.message |= {name: value for name, value in event.items() if name not in ("type", "usage", "delta")}
+        self.extras |= {name: value for name, value in event.items() if name not in ("type", "usage", "delta")}
         self.message |= {name: value for name, value in event["delta"].items() if value is not None}
         self.usage |= {name: value for name, value in (event.get("usage") or {}).items() if value is not None}
 

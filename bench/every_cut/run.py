@@ -24,7 +24,8 @@ from bench.every_cut.judge import Outcome
 
 PROJECT = Path(__file__).resolve().parents[2]
 VAR = PROJECT / "var" / "every-cut"
-SOURCES = ("src/midstream/protocol", "src/midstream/recovery", "src/midstream/faults", "bench/every_cut")
+SOURCES = ("src/midstream/protocol", "src/midstream/recovery", "bench/every_cut")
+"""What decides what a run comes to: what is checked, and the check."""
 
 PROBLEMS_MAX = 20
 """So many kinds of one capture's problems are kept; all are counted."""
@@ -96,7 +97,7 @@ def _job(capture: Capture, share: float, seed: int, sources: str) -> Job:
 
 
 def _sources() -> str:
-    """A hash of everything that decides what a run comes to."""
+    """A hash of `SOURCES`."""
     found = hashlib.sha256()
     for folder in SOURCES:
         for path in sorted((PROJECT / folder).rglob("*.py")):
