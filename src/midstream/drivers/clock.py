@@ -21,10 +21,10 @@ class Clock:
         at = self._monotonic() if self._left_at is None else self._left_at
         return at - self._away_s
 
-    def leave(self) -> None:
-        """The consumer works now."""
+    def leave(self, now: float | None = None) -> None:
+        """The consumer works now; since ``now``, if this clock was just read."""
         if self._left_at is None:
-            self._left_at = self._monotonic()
+            self._left_at = self._monotonic() if now is None else now + self._away_s
 
     def back(self) -> None:
         """The consumer waits again."""

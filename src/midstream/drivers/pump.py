@@ -43,9 +43,6 @@ class _Loop:
             return events[0].raw
         return b"".join([event.raw for event in events])
 
-    def _has_ended(self) -> bool:
-        return self.ending is not None
-
     def _ended(self, done: Done) -> None:
         self.failure = done.failure
         self.ending = "complete" if done.failure is None else "failed"
@@ -77,18 +74,20 @@ class Pump(_Loop):
         return self
 
     def __next__(self) -> bytes:
-        self.clock.back()
+        clock = self.clock
+        clock.back()
         while True:
-            wait = self._wait
-            if wait is None or type(wait) is Done or self.ending is not None:
+            wait, ending = self._wait, self.ending
+            if wait is None or type(wait) is Done or ending is not None:
                 self._over()
                 raise StopIteration
             heard = self._transport.perform(wait)
-            if self._has_ended():  # closed from elsewhere: what was heard is the sound of that
+            if self.ending is not None:  # closed from elsewhere: what was heard is the sound of that
                 continue
-            data = self._took(self.engine.receive(heard, self.clock()))
+            now = clock()
+            data = self._took(self.engine.receive(heard, now))
             if data:
-                self.clock.leave()
+                clock.leave(now)
                 return data
 
     def _over(self) -> None:
@@ -135,18 +134,20 @@ class AsyncPump(_Loop):
         return self
 
     async def __anext__(self) -> bytes:
-        self.clock.back()
+        clock = self.clock
+        clock.back()
         while True:
-            wait = self._wait
-            if wait is None or type(wait) is Done or self.ending is not None:
+            wait, ending = self._wait, self.ending
+            if wait is None or type(wait) is Done or ending is not None:
                 await self._over()
                 raise StopAsyncIteration
             heard = await self._transport.perform(wait)
-            if self._has_ended():  # closed from elsewhere: what was heard is the sound of that
+            if self.ending is not None:  # closed from elsewhere: what was heard is the sound of that
                 continue
-            data = self._took(self.engine.receive(heard, self.clock()))
+            now = clock()
+            data = self._took(self.engine.receive(heard, now))
             if data:
-                self.clock.leave()
+                clock.leave(now)
                 return data
 
     async def _over(self) -> None:

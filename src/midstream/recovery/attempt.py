@@ -91,8 +91,19 @@ class Attempt:
             detail = f"the reply is longer than {self._policy.reply_bytes_max:,} bytes"
             return self.failure(Kind.LIMIT, Origin.CLIENT, detail)
         events = self.dialect.receive(data)
-        block = self.message.open
-        if self._live and block is not None:
+        if self._live and (block := self.message.open) is not None:
+            if len(events) == 1:  # the usual chunk, without the loop
+                event = events[0]
+                if (
+                    type(event) is BlockGrew
+                    and event.index == block.index
+                    and event.kind == block.grows_by
+                    and event.value
+                    and not event.fields
+                ):
+                    block.parts.append(event.value)
+                    out.append(event)
+                    return FLOWING
             return self._pass_on(events, block, now, out)
         return self.weigh(events, now, out) if events else GOING
 

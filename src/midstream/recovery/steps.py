@@ -21,7 +21,7 @@ class Opened(msgspec.Struct, frozen=True):
     """The caller's own limit between two reads, if there is one: the upper limit of the silence."""
 
 
-class Received(msgspec.Struct, frozen=True):
+class Received(msgspec.Struct, frozen=True, gc=False):
     """A chunk of the body, content encoding undone."""
 
     data: bytes
@@ -58,7 +58,7 @@ class Open(msgspec.Struct, frozen=True):
     """The limit for the connection alone."""
 
 
-class Read(msgspec.Struct, frozen=True):
+class Read(msgspec.Struct, frozen=True, gc=False):
     """Wait for the next chunk."""
 
     deadline: float
@@ -81,7 +81,7 @@ class Done(msgspec.Struct, frozen=True):
 Wait = Open | Read | Sleep | Done
 
 
-class Step(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """What to hand on, in order; then the one thing to wait for."""
 
     events: list[Event]

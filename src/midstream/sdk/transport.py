@@ -148,10 +148,25 @@ class SyncPort(_Port):
 
     def perform(self, wait: Wait) -> Input:
         """Does the one thing, and says what happened."""
-        if type(wait) is Read:
-            return self._read(wait)
-        if isinstance(wait, Open):
-            return self._open(wait)
+        if type(wait) is not Read:  # reading stands here: a call more for each chunk can be measured
+            return self._open(wait) if isinstance(wait, Open) else self._sleep(wait)
+        assert self._chunks is not None
+        self._watched.set_deadline(self._clock.monotonic_at(wait.deadline))
+        try:
+            for chunk in self._chunks:
+                if chunk:
+                    return Received(chunk)
+                if self._clock() >= wait.deadline:
+                    return Elapsed()
+            return self._timed_out(wait.deadline) if self._watched.bit else Ended()
+        except Exception as problem:
+            if self._watched.bit:
+                return self._timed_out(wait.deadline)
+            return self._failed_to_read(problem, wait)
+        finally:
+            self._watched.deadline = NEVER  # the consumer takes as long as they like
+
+    def _sleep(self, wait: Wait) -> Input:
         assert isinstance(wait, Sleep)
         self._drop()
         self._watched.sleep(max(0.0, wait.deadline - self._clock()))
@@ -170,25 +185,8 @@ class SyncPort(_Port):
         self._watched.watch(answer.http_response)
         # The watchdog sees to the limits, where it can; else the silence alone is bounded, by httpx2.
         self._limit_reads(answer.http_response, watched=self._watched.can_bite)
-        self._chunks = answer.http_response.iter_bytes()
+        self._chunks = _chunks_of(answer.http_response)
         return heard
-
-    def _read(self, wait: Read) -> Input:
-        assert self._chunks is not None
-        self._watched.set_deadline(self._clock.monotonic_at(wait.deadline))
-        try:
-            for chunk in self._chunks:
-                if chunk:
-                    return Received(chunk)
-                if self._clock() >= wait.deadline:
-                    return Elapsed()
-            return self._timed_out(wait.deadline) if self._watched.bit else Ended()
-        except Exception as problem:
-            if self._watched.bit:
-                return self._timed_out(wait.deadline)
-            return self._failed_to_read(problem, wait)
-        finally:
-            self._watched.deadline = NEVER  # the consumer takes as long as they like
 
     def finish(self) -> None:
         """Reads to the end of the body, so that the connection can be used again; but not for long."""
@@ -232,10 +230,24 @@ class AsyncPort(_Port):
 
     async def perform(self, wait: Wait) -> Input:
         """Does the one thing, and says what happened."""
-        if type(wait) is Read:
-            return await self._read(wait)
-        if isinstance(wait, Open):
-            return await self._open(wait)
+        if type(wait) is not Read:  # reading stands here: a coroutine more for each chunk would cost as much again
+            return await self._open(wait) if isinstance(wait, Open) else await self._sleep(wait)
+        assert self._chunks is not None
+        try:
+            while True:
+                chunk = await self._alarm.bounded(self._chunks.__anext__(), self._clock.monotonic_at(wait.deadline))
+                if chunk is None:
+                    return self._timed_out(wait.deadline)
+                if chunk:
+                    return Received(chunk)
+                if self._clock() >= wait.deadline:
+                    return Elapsed()
+        except StopAsyncIteration:
+            return Ended()
+        except Exception as problem:
+            return self._failed_to_read(problem, wait)
+
+    async def _sleep(self, wait: Wait) -> Input:
         assert isinstance(wait, Sleep)
         await self._drop()
         if not self.closed:
@@ -256,24 +268,8 @@ class AsyncPort(_Port):
             await self._drop()
             return Broke("closed")
         self._limit_reads(answer.http_response, watched=True)
-        self._chunks = answer.http_response.aiter_bytes()
+        self._chunks = _async_chunks_of(answer.http_response)
         return heard
-
-    async def _read(self, wait: Read) -> Input:
-        assert self._chunks is not None
-        try:
-            while True:
-                chunk = await self._alarm.bounded(self._chunks.__anext__(), self._clock.monotonic_at(wait.deadline))
-                if chunk is None:
-                    return self._timed_out(wait.deadline)
-                if chunk:
-                    return Received(chunk)
-                if self._clock() >= wait.deadline:
-                    return Elapsed()
-        except StopAsyncIteration:
-            return Ended()
-        except Exception as problem:
-            return self._failed_to_read(problem, wait)
 
     async def finish(self) -> None:
         """Reads to the end of the body, so that the connection can be used again; but not for long."""
@@ -314,6 +310,21 @@ async def _closed(response: httpx2.Response) -> None:
         await response.aclose()
     except Exception:
         pass  # it is being dropped
+
+
+def _chunks_of(response: httpx2.Response) -> Iterator[bytes]:
+    """The body, decoded."""
+    return response.iter_raw() if _is_plain(response) else response.iter_bytes()
+
+
+def _async_chunks_of(response: httpx2.Response) -> AsyncIterator[bytes]:
+    """The body, decoded."""
+    return response.aiter_raw() if _is_plain(response) else response.aiter_bytes()
+
+
+def _is_plain(response: httpx2.Response) -> bool:
+    """Whether there is nothing to decode, and nobody has read it before: then a layer of httpx2 less will do."""
+    return "content-encoding" not in response.headers and not response.is_stream_consumed
 
 
 def _headers(response: httpx2.Response) -> dict[str, str]:
