@@ -232,7 +232,8 @@ class Message:
                 self._close(self.open)
             case MessageStopping():
                 self._stopping(event)
-            case MessageStopped():
+            case _:
+                assert isinstance(event, MessageStopped)
                 if self.stop_reason is None:
                     return "message_stop without a stop reason"
                 self._note(event.fields, {"type"})

@@ -355,7 +355,8 @@ class Engine:
         if attempt.splice is not None:
             shown = self._shown
         paid_bytes = generated_bytes(shown)
-        situation = Situation(self._request, shown, dropped, self._cut, paid_bytes=paid_bytes)
+        cut_before = None if attempt.showed else self._cut
+        situation = Situation(self._request, shown, dropped, cut_before, paid_bytes=paid_bytes)
         plan = make_plan(situation, self._policy, self._around.memory)
         if not isinstance(plan, Continue) or len(self.history.attempts) >= self._policy.attempts_total:
             attempt.extendable = False

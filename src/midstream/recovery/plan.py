@@ -201,12 +201,16 @@ def cut_of(situation: Situation) -> Cut:
     """What was cut, in the contract's words."""
     plain = not (situation.request.structured or situation.request.forces_a_tool)
     calls = [block for block in situation.dropped if block.type in ("tool_use", "server_tool_use", "mcp_tool_use")]
+    last, before = situation.shown.blocks[-1], situation.cut_before
+    inside = last.type == "text" and not last.closed
     if calls:
         cut = Cut(Where.TOOL, name_of(calls[0]))
     elif situation.dropped:
         cut = Cut(Where.BETWEEN)
     elif situation.cut_before is not None:
         cut = situation.cut_before
+        if cut.where is Where.TEXT and situation.shown.open is None:
+            cut = Cut(Where.BETWEEN)  # its stop was shown: a block is never opened again
     else:
         last = situation.shown.blocks[-1]
         cut = Cut(Where.TEXT if last.type == "text" and not last.closed else Where.BETWEEN)

@@ -119,7 +119,9 @@ class Splice:
         self._cut_text = shown.open.text if cut_text and shown.open is not None else None
         self._indices: dict[int, int] = {}
         self._start: BlockStarted | None = None
+        self._waiting: list[BlockGrew] = []
         self._scan: Join | PrefixJoin | MarkerScan | None = None
+        self._waiting: list[BlockGrew] = []  # what was said of a text before anything of it may be shown
         self._first_text = True
         self._joined_at: tuple[int, int] | None = None
 
@@ -149,8 +151,7 @@ class Splice:
 
     def expire(self) -> list[Event]:
         """The time of the hold is over."""
-        if not isinstance(self._scan, Join) or self._start is None:
-            return []
+        assert isinstance(self._scan, Join) and self._start is not None, "only while a text is held"
         return self._give(self._text(self._start.index, self._scan.expire()))
 
     def _give(self, events: list[Event]) -> list[Event]:
@@ -165,7 +166,7 @@ class Splice:
             self.withheld.append(attempt.blocks[event.index])
         if self.complete or event.block["type"] in NOT_SHOWN:
             return []
-        self._start = event
+        self._start, self._waiting = event, []
         if event.block["type"] != "text":
             return self._begin(event.block)
         self._scan = self._scanner()
@@ -205,8 +206,9 @@ class Splice:
         if not text:
             return []
         begun = [] if index in self._indices else self._begin_text()
+        waiting, self._waiting = self._waiting, []
         delta = {"type": "text_delta", "text": text}
-        return [*begun, self._delta(self._indices[index], delta, None)]
+        return [*begun, *map(self._moved, waiting), self._delta(self._indices[index], delta, None)]
 
     def _begin_text(self) -> list[Event]:
         assert self._start is not None
@@ -223,13 +225,18 @@ class Splice:
             return []
         if started.block["type"] == "text" and event.kind == "text_delta" and self._scan is not None:
             return self._text(event.index, self._scan.feed(event.value))
-        begun = [] if event.index in self._indices else self._begin_text()
+        if self.holding or event.index not in self._indices:
+            self._waiting.append(event)  # a citation waits for its text
+            return []
+        return [self._renumbered(event)]
+
+    def _renumbered(self, event: BlockGrew) -> BlockGrew:
         index = self._indices[event.index]
         if index == event.index:
-            return [*begun, event]
+            return event
         fields = dict(event.fields or _common_fields(event))
         fields["index"] = index
-        return [*begun, BlockGrew(index, event.kind, event.value, self._encode(fields), event.fields and fields)]
+        return BlockGrew(index, event.kind, event.value, self._encode(fields), event.fields and fields)
 
     def _stopped(self, event: BlockStopped) -> list[Event]:
         started = self._start
@@ -249,6 +256,7 @@ class Splice:
         out = self._text(started.index, scan.end())
         self._note_seam(scan)
         self._scan = None
+        out += self._waited()
         if isinstance(scan, Join) and scan.verdict == "failed":
             self.problem = "the continuation holds nothing but the element that it was to begin with"
         return out
@@ -260,10 +268,10 @@ class Splice:
         self._seam = SeamRecord(self._number, *self._joined_at, rule, scan.dropped)
 
     def seam_record(self) -> SeamRecord | None:
-        """The seam, when the attempt is over: as far as it came."""
-        if self._scan is not None:
+        """The seam, when the attempt is over: as far as it came. Where nothing was shown, nothing met."""
+        if self._scan is not None and not self.holding:
             self._note_seam(self._scan)
-        return self._seam
+        return self._seam if self.showed else None
 
     def _stopping(self, event: MessageStopping, attempt: Message) -> list[Event]:
         out = self._end_text()
