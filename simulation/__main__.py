@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from simulation.checkers import Violation
 from simulation.faults import CUTS, FRAME_CUTS
-from simulation.world import Outcome, World
+from simulation.invariants import Outcome
+from simulation.world import World
 
 BLOCK = 500
 """So many seeds are one job: a second's work."""

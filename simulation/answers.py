@@ -214,7 +214,7 @@ class Draw:
                 id = self.id("srvtoolu")
                 name, result = pick(rng, CONTAINER_TOOLS if rng.random() < 0.2 else REMOTE_TOOLS)
                 start = {"type": "server_tool_use", "id": id, "name": name, "input": begun}
-            calls.append(Part(start["type"], start, deltas, input=value))
+            calls.append(Part(str(start["type"]), start, deltas, input=value))
             results.append(
                 Part(result, {"type": result, "tool_use_id": id, "content": [{"type": "text", "text": "r"}]})
             )

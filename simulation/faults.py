@@ -85,7 +85,7 @@ class Feed:
 
 def frame_sse(event: Fields) -> bytes:
     """An event as a server-sent event."""
-    return b"event: " + event["type"].encode() + b"\ndata: " + encode_json(event) + b"\n\n"
+    return b"event: " + str(event["type"]).encode() + b"\ndata: " + encode_json(event) + b"\n\n"
 
 
 def frame_aws(headers: dict[str, str], payload: bytes) -> bytes:

@@ -286,7 +286,10 @@ class Model:
         message = dict(answer.message)
         if self.replies > 1:
             message["id"] = f"{message['id']}r{self.replies}"
-        ends = {"stop_reason": reason, "stop_sequence": answer.stop_sequence if reason == "stop_sequence" else None}
+        ends: Fields = {
+            "stop_reason": reason,
+            "stop_sequence": answer.stop_sequence if reason == "stop_sequence" else None,
+        }
         events: list[Fields] = [{"type": "message_start", "message": message}]
         if rng.random() < 0.6:
             events.append({"type": "ping"})
