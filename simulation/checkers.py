@@ -129,7 +129,8 @@ class Truth:
     def _splits(self) -> bool:
         part = self.answer.parts[self.part]
         rest = self.chars < len(part.text)
-        return rest and self.resumed and (part.cited or self.may_split or not self.strict)
+        only_blanks = not part.text[self.chars :].strip()  # they came after a cut call, so no prefix is asked for
+        return rest and self.resumed and (part.cited or self.may_split or only_blanks or not self.strict)
 
     def _rest_is_shown(self) -> None:
         if self.strict and self.part >= 0:
