@@ -13,7 +13,7 @@ import pytest
 
 from midstream.cli import demo
 from midstream.cli.main import FAILED, INTERRUPTED, MISUSED, OK, main
-from midstream.demo import tale
+from midstream.demo import show, tale
 from midstream.faults.reply import Reply
 from tests.shared_data import captures
 
@@ -62,12 +62,16 @@ def test_a_policy_in_the_environment_changes_nothing(monkeypatch: pytest.MonkeyP
 def test_a_message_that_is_not_whole_fails_the_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    own = tale.own()
-    shorter = Reply.from_events([event for event in own.reply.events if event.get("delta", {}).get("text") != " cable"])
-    truth = demo.whole(tale.Tale(shorter, own.script, own.rules, own.prompt))
-    monkeypatch.setattr(demo, "whole", lambda _: truth)
+    truth = {**show.whole(tale.own()), "content": [{"type": "text", "text": "another reply"}]}
+    monkeypatch.setattr(show, "whole", lambda _: truth)
     assert main(["demo", "--speed", FAST]) == FAILED
     assert "NOT EQUAL to the whole reply" in capsys.readouterr().out
+
+
+def test_the_command_line_is_read_without_loading_the_sdk() -> None:
+    program = "import sys; from midstream.cli.main import COMMANDS, build_parser; build_parser(COMMANDS); "
+    ran = subprocess.run([sys.executable, "-c", program + "print('anthropic' in sys.modules)"], capture_output=True)
+    assert ran.stdout == b"False\n", "an interrupt while it loads would be a traceback"
 
 
 @pytest.mark.parametrize("columns", [80, 120, 200])

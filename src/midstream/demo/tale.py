@@ -33,7 +33,7 @@ there were two lines across the Atlantic, not one."""
 _FIRST_CUT = "more than once she hooked the cable,"
 
 # As fast as a model writes. Pauses are between events, and a recording may have thousands.
-PACE_S = 0.03
+PACE_S = 0.025
 PLAYED_S_MAX = 6.0
 
 
