@@ -207,13 +207,10 @@ def cut_of(situation: Situation) -> Cut:
         cut = Cut(Where.TOOL, name_of(calls[0]))
     elif situation.dropped:
         cut = Cut(Where.BETWEEN)
-    elif situation.cut_before is not None:
-        cut = situation.cut_before
-        if cut.where is Where.TEXT and situation.shown.open is None:
-            cut = Cut(Where.BETWEEN)  # its stop was shown: a block is never opened again
-    else:
-        last = situation.shown.blocks[-1]
-        cut = Cut(Where.TEXT if last.type == "text" and not last.closed else Where.BETWEEN)
+    elif before is not None and (inside or before.where is not Where.TEXT):
+        cut = before
+    else:  # a text whose stop was shown since is never opened again, though nothing else came of the attempt
+        cut = Cut(Where.TEXT if inside else Where.BETWEEN)
     return cut if plain else Cut(Where.BETWEEN)
 
 

@@ -210,6 +210,8 @@ def _hopeless(failure: Failure) -> str | None:
 def _used_up(spent: Spent, policy: Policy) -> str | None:
     if spent.attempts_total >= policy.attempts_total:
         return f"all {policy.attempts_total} attempts of the stream are used up"
+    if spent.attempts >= policy.attempts == 1:
+        return "the policy allows no second attempt"
     if spent.attempts >= policy.attempts:
         return f"{spent.attempts} attempts in a row brought nothing new"
     return None

@@ -119,7 +119,6 @@ class Splice:
         self._cut_text = shown.open.text if cut_text and shown.open is not None else None
         self._indices: dict[int, int] = {}
         self._start: BlockStarted | None = None
-        self._waiting: list[BlockGrew] = []
         self._scan: Join | PrefixJoin | MarkerScan | None = None
         self._waiting: list[BlockGrew] = []  # what was said of a text before anything of it may be shown
         self._first_text = True
@@ -206,9 +205,12 @@ class Splice:
         if not text:
             return []
         begun = [] if index in self._indices else self._begin_text()
-        waiting, self._waiting = self._waiting, []
         delta = {"type": "text_delta", "text": text}
-        return [*begun, *map(self._moved, waiting), self._delta(self._indices[index], delta, None)]
+        return [*begun, *self._waited(), self._delta(self._indices[index], delta, None)]
+
+    def _waited(self) -> list[BlockGrew]:
+        waiting, self._waiting = self._waiting, []
+        return [self._renumbered(event) for event in waiting if event.index in self._indices]
 
     def _begin_text(self) -> list[Event]:
         assert self._start is not None
