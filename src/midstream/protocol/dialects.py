@@ -34,8 +34,7 @@ _any = msgspec.json.Decoder()
 _string = msgspec.json.Decoder(str)
 
 # What may stand behind a delta's payload: the service pads with blanks between the braces.
-_TAILS = frozenset(b"}" + b" " * blanks + b"}" for blanks in range(64))
-_SSE_TAILS = frozenset(tail + b"\n\n" for tail in _TAILS)
+_TAILS = frozenset(b"}" + b" " * blanks + b"}\n\n" for blanks in range(64))
 _DELTA_LINE = b"event: content_block_delta\ndata: "
 _BLOCK_END = b"\n\n"
 
@@ -102,7 +101,7 @@ class Anthropic:
         common = self._common
         if self._idle and data.startswith(common.begin):
             end = data.rfind(b'"') + 1
-            if data[end:] in _SSE_TAILS:  # then the last quote ends the payload: no quote in `begin` is followed so
+            if data[end:] in _TAILS:  # then the last quote ends the payload: no quote in `begin` is followed so
                 try:
                     return [BlockGrew(common.index, common.kind, _string.decode(data[common.skip : end]), data)]
                 except (msgspec.DecodeError, ValueError):
@@ -121,7 +120,7 @@ class Anthropic:
         for block in blocks:
             if block.startswith(begin):
                 end = block.rfind(b'"') + 1
-                if block[end:] in _SSE_TAILS:
+                if block[end:] in _TAILS:
                     try:
                         append(BlockGrew(index, kind, decode(block[skip:end]), block))
                         continue
@@ -188,9 +187,8 @@ class Bedrock:
             if message.headers is chunk_headers:
                 try:
                     inner = _chunk.decode(message.payload).bytes
-                    end = inner.rfind(b'"') + 1
-                    if inner[end:] in _TAILS and inner.startswith(common.begin):
-                        value = _string.decode(inner[common.skip : end])
+                    if inner.endswith(b'"}}') and inner.startswith(common.begin):  # padding is outside of it
+                        value = _string.decode(inner[common.skip : -2])
                         append(BlockGrew(common.index, common.kind, value, message.raw))
                         continue
                 except (msgspec.DecodeError, ValueError, RecursionError):

@@ -80,7 +80,7 @@ _INTEGERS: dict[int, tuple[type[Byte | Short | Int | Long | Timestamp], Struct]]
 _INTEGER_CODES = {kind: (code, form) for code, (kind, form) in _INTEGERS.items()}
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One message, as the wire had it."""
 
     headers: Mapping[str, HeaderValue]
