@@ -525,3 +525,35 @@ def test_what_is_no_json_is_a_value(data: bytes) -> None:
 def test_lone_surrogates_are_escaped() -> None:
     assert dump({"a": "\ud800"}) == b'{"a":"\\ud800"}'
     assert dump({"a": "é"}) == '{"a":"é"}'.encode()
+
+
+def nested(depth: int) -> bytes:
+    inner = "[" * depth + "]" * depth
+    return f'{{"type":"content_block_delta","index":0,"delta":{{"type":"novel","x":{inner}}}}}'.encode()
+
+
+def test_data_that_nest_deeper_than_anybody_means_are_unreadable() -> None:
+    assert isinstance(one(spelt("content_block_delta", nested(150))), BlockGrew)
+    assert isinstance(one(spelt("content_block_delta", nested(250))), Unreadable)
+    assert isinstance(one(sse(say(0, "[" * 1000))), BlockGrew), "brackets in a text are no nesting"
+
+
+def test_bedrock_s_usual_chunk_is_read_as_the_first_was() -> None:
+    dialect = Bedrock()
+    pieces = [
+        say(0, "a"),
+        say(0, "b"),
+        say(1, "c"),
+        say(1, 'd"é'),
+        {**say(1, "e"), "new": 1},
+        grow(1, "text_delta", text=""),
+    ]
+    for fields in pieces:
+        for more in ({}, {"p": "abcdefgh"}):
+            data = chunk(json.dumps(fields, separators=(",", ":")).encode(), **more)
+            learned = one(data, dialect)
+            assert learned == one(data, Bedrock())
+            assert isinstance(learned, BlockGrew)
+            assert (learned.value, learned.raw) == (fields["delta"]["text"], data)
+    for wrong in (b'{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"a}}', b"%"):
+        assert isinstance(one(chunk(wrong), dialect), Unreadable)

@@ -377,3 +377,42 @@ def test_work_grows_linearly_with_the_reply(shape: str) -> None:
         return operations(lambda: [message.receive(event) for event in events] and message.snapshot())
 
     assert work(800) < 4.4 * work(200)
+
+
+def test_no_block_comes_after_a_stop_reason() -> None:
+    message = message_of([start(stop_reason="end_turn")])
+    assert "stop reason" in (message.receive(events_of(begin(0))[0]) or "")
+
+
+def test_blankness_is_remembered_and_the_rest_is_looked_at() -> None:
+    message = message_of([start(), *text(0, " ", closed=False)])
+    [block] = message.blocks
+    assert block.blank and block.blank
+    assert message.receive(events_of(say(0, "\n"))[0]) is None
+    assert block.blank
+    assert message.receive(events_of(say(0, "a"))[0]) is None
+    assert not block.blank and not block.blank
+    assert not block_of(begin(0, text="a")).blank
+    assert block_of(begin(0, text=7)).blank
+
+
+def test_an_input_is_parsed_once_it_is_whole_and_then_remembered() -> None:
+    block = block_of(*call(0, '{"a": [1]}'))
+    assert block.input is block.input
+    assert block_of(*call(0, '{"a"', closed=False)).input is None
+
+
+def test_citations_that_are_no_list_are_replaced() -> None:
+    block = block_of(begin(0, citations=5), grow(0, "citations_delta", citation=WEB))
+    assert block.content()["citations"] == [WEB]
+
+
+def test_a_delta_after_the_message_delta_is_illegal() -> None:
+    message = message_of([start(), begin(0), stopping("max_tokens")])
+    assert message.receive(events_of(say(0, "a"))[0])
+
+
+def test_calls_without_an_id_are_unpaired() -> None:
+    for id in ({}, None, 7):
+        message = message_of([start(), *call(0, "{}", type="server_tool_use", id=id)])  # type: ignore[arg-type]
+        assert len(message.unpaired()) == 1

@@ -488,3 +488,48 @@ def test_a_stop_at_max_tokens_is_held_where_it_may_be_continued() -> None:
     assert drive.engine.history.attempts[0].failure is None
     other = Drive(policy=Policy(continue_max_tokens=1)).attempt(start(), *text(0, W), stopping("end_turn"), STOP)
     assert other.complete
+
+
+def test_a_reply_that_never_ends_is_bounded() -> None:
+    drive = Drive(policy=Policy(reply_bytes_max=5000)).attempt(start(), begin(0))
+    while not drive.done:
+        drive.gets(say(0, "x" * 50))
+    assert drive.failure.kind is Kind.LIMIT
+    assert len(drive.sent) == 1
+
+
+def test_a_continuation_in_another_framing_is_not_the_protocol() -> None:
+    drive = continued().attempt(bedrock(start(), *text(0, "a")))
+    failure = drive.engine.history.attempts[1].failure
+    assert failure is not None and failure.kind is Kind.GARBLED
+    assert drive.texts == [W]
+
+
+@pytest.mark.parametrize("last", [say(0, ""), end(0), PING, grow(0, "text_delta", text="d", novel=1), say(1, "x")])
+def test_a_chunk_of_deltas_and_something_else_is_read_to_its_end(last: Fields) -> None:
+    drive = alone(start(), begin(0), say(0, "a")).gets(say(0, "b"), say(0, "c"), last, after_s=10)
+    assert drive.texts == ["abc" + last.get("delta", {}).get("text", "").removeprefix("x")]
+    if last.get("index") == 1:
+        assert drive.failure.kind is Kind.GARBLED
+    else:
+        assert drive.wait.deadline == 190.0  # type: ignore[union-attr]
+
+
+def test_a_chunk_of_empty_deltas_is_heard_and_no_progress() -> None:
+    drive = alone(start(), begin(0), say(0, "a"), policy=Policy(attempts=1, silence_s=1000))
+    assert drive.gets(say(0, ""), after_s=10).wait.deadline == 300.0  # type: ignore[union-attr]
+    assert drive.gets(say(0, "b"), after_s=10).wait.deadline == 320.0  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "blank", [b"", pytest.param(b" ", marks=pytest.mark.xfail(strict=True, reason="bugs-engine #21"))]
+)
+def test_a_byte_order_mark_in_pieces_decides_nothing(blank: bytes) -> None:
+    drive = alone()
+    for piece in (b"\xef", b"\xbb", b"\xbf", *([blank] if blank else []), b"{"):
+        drive.gets(piece)
+    assert drive.ends().failure.kind is Kind.GARBLED
+    good = alone()
+    for piece in (b"\xef", b"\xbb\xbf", sse(*whole(text(0, "a")))):
+        good.gets(piece)
+    assert good.complete

@@ -321,3 +321,27 @@ def test_work_grows_linearly_with_what_is_held_or_shown(shape: str) -> None:
         return operations(lambda: shown.feed(*events))
 
     assert work(400) < 4.4 * work(100)
+
+
+@pytest.mark.parametrize(
+    ("parts", "rules", "words"),
+    [
+        ([], PLAIN, False),
+        ([start()], PLAIN, False),
+        ([start(), thinking(0, "a")], PLAIN, True),
+        ([start(), begin(0, "redacted_thinking", data="x")], PLAIN, True),
+        ([start(), begin(0), say(0, "{")], STRUCTURED, True),
+        ([start(), call(0, "{", closed=False)], PLAIN, False),
+        ([start(), call(0, "{}", **SERVER), thinking(1, "a")], PLAIN, False),
+        ([start(), text(0, "a"), thinking(1, "b")], PLAIN, True),
+        ([start(), text(0, "a"), thinking(1, "b"), begin(2)], PLAIN, True),
+        ([start(), text(0, "a")], PLAIN, False),
+    ],
+)
+def test_what_waits_is_words_or_a_call(parts: list[Any], rules: Rules, words: bool) -> None:
+    """Only a hold of thinking or structured text may be ended by showing it (§4)."""
+    shown = Shown(rules)
+    events = [event for part in parts for event in (part if isinstance(part, list) else [part])]
+    if events:
+        shown.feed(*events)
+    assert shown.commit.holds_words is words

@@ -673,3 +673,16 @@ def test_work_grows_linearly_with_the_reply() -> None:
         return operations(play)
 
     assert work(1600) < 4.4 * work(400)
+
+
+def test_text_that_flows_in_chunks_of_its_own_is_handed_on_at_once() -> None:
+    drive = Drive().attempt(start(), begin(0), say(0, "a"))
+    drive.gets(say(0, "b"), after_s=100)
+    assert drive.last == sse(say(0, "b"))
+    assert drive.wait == Read(280.0)
+
+
+def test_the_caller_s_own_limit_for_the_headers_ends_the_attempt() -> None:
+    drive = Drive().tell(Elapsed(), after_s=5)
+    assert drive.engine.history.attempts[0].failure.kind is Kind.SILENT  # type: ignore[union-attr]
+    assert drive.sent == [None, None]

@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, asdict
 
 import pytest
 
-from midstream.recovery.history import AttemptRecord, DroppedRecord, History, SeamRecord
+from midstream.recovery.history import NAME_CHARS_MAX, AttemptRecord, DroppedRecord, History, SeamRecord, fit
 
 
 def test_a_history_begins_with_nothing() -> None:
@@ -34,3 +34,20 @@ def test_everything_is_plain_json() -> None:
     history = History([AttemptRecord(1, "first", 0.0, 0.0)], [SeamRecord(2, 0, 1, "none", 0)])
     history.dropped.append(DroppedRecord(1, "thinking", None, "why"))
     assert json.loads(json.dumps(asdict(history)))["seams"][0]["rule"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("name", "fitted"),
+    [
+        ("look", "look"),
+        (None, ""),
+        (7, ""),
+        ({}, ""),
+        ("a\nb\x00c", "a\ufffdb\ufffdc"),
+        ("\ud800", "\ufffd"),
+        ("é😀", "é😀"),
+    ],
+)
+def test_a_name_from_outside_is_made_fit_for_one_line(name: object, fitted: str) -> None:
+    assert fit(name) == fitted
+    assert fit("x" * 10_000) == "x" * NAME_CHARS_MAX

@@ -560,3 +560,7 @@ def test_a_request_without_max_tokens_gets_none() -> None:
 def test_citations_that_came_as_deltas_go_back_too() -> None:
     plan = going_on(begin(0), say(0, W), grow(0, "citations_delta", citation={"n": 1}))
     assert turns(plan)[0]["content"][0]["citations"] == [{"n": 1}]
+
+
+def test_a_text_that_is_not_unicode_cannot_be_sent_back() -> None:
+    assert "Unicode" in reason(planned(situation(begin(0), say(0, W + "\ud800"))))

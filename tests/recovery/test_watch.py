@@ -172,3 +172,21 @@ def test_the_message_s_stops_are_followed() -> None:
     watch.follow(message_of([start(), begin(0), end(0)]), 200.0)
     watch.heard(200.0)
     assert watch.deadline == 380.0
+
+
+@pytest.mark.parametrize("total_at", [NEVER, 150.0])
+@pytest.mark.parametrize("progress_s", [300.0, 20.0])
+def test_a_chunk_that_gets_on_resets_both(total_at: float, progress_s: float) -> None:
+    watch = Watch(Policy(progress_s=progress_s), 0, 0.0, total_at)
+    assert watch.flowed(100.0) == min(280.0, 100.0 + progress_s, total_at) == watch.deadline
+    assert watch.quiet_until == watch.deadline
+    assert watch.expired(watch.deadline) is not None
+    assert watch.expired(watch.deadline - 0.01) is None
+
+
+def test_pings_of_earlier_attempts_count_on_this_stream() -> None:
+    watch = Watch(POLICY, 0, 0.0, NEVER, pings=2)
+    watch.progressed(100.0)
+    assert watch.heard(100.0) == 160.0
+    watch.pinged()
+    assert watch.pings == 3
