@@ -459,3 +459,54 @@ def test_an_attempt_of_which_nothing_was_shown_leaves_nothing_to_stitch() -> Non
     assert drive.engine.snapshot() == {}
     drive.attempt(start(**OTHER), text(0, "a"), stopping(), STOP)
     assert (drive.message["id"], drive.texts) == ("msg_2", ["a"])
+
+
+def test_a_citation_waits_for_its_text_while_the_join_is_undecided() -> None:
+    drive = broken(begin(0, citations=[]), say(0, W))
+    drive.attempt(
+        start(**OTHER), begin(0, citations=[]), say(0, "<last"), grow(0, "citations_delta", citation={"n": 1})
+    )
+    assert drive.last == b""
+    drive.breaks()
+    assert drive.texts == [W]
+    assert drive.element().endswith("lazy dog and</last_words>")
+
+
+def test_a_citation_that_waited_comes_with_its_text() -> None:
+    drive = broken(begin(0, citations=[]), say(0, W))
+    cited = grow(0, "citations_delta", citation={"n": 1})
+    goes_on(drive, begin(0, citations=[]), say(0, drive.element()), cited, say(0, " x"), cited, end(0))
+    assert drive.content[1] == {"type": "text", "text": " x", "citations": [{"n": 1}, {"n": 1}]}
+
+
+def test_a_text_that_was_closed_by_an_attempt_that_brought_nothing_else_is_not_opened_again() -> None:
+    drive = cut_text()
+    drive.attempt(start(**OTHER), text(0, drive.element()), begin(1, "thinking")).breaks()
+    assert drive.kinds[-1] == "content_block_stop"
+    assert "between two content blocks" in drive.turns[-1]["content"]
+    goes_on(drive, text(0, "x"))
+    assert drive.texts == [W, "x"]
+
+
+def test_an_attempt_that_showed_nothing_has_no_seam() -> None:
+    undecided = cut_text()
+    undecided.attempt(start(**OTHER), begin(0), say(0, "<last_")).breaks()
+    marker = cut_text()
+    goes_on(marker, text(0, "<reply_complete/>"))
+    assert marker.complete
+    assert undecided.engine.history.seams == marker.engine.history.seams == []
+
+
+def test_a_text_that_stops_at_max_tokens_in_a_continuation_goes_on_inside() -> None:
+    drive = Drive(policy=Policy(continue_max_tokens=1)).attempt(start(), text(0, W), thinking(1, "a")).breaks()
+    assert "between two content blocks" in drive.turns[-1]["content"]
+    goes_on(drive, begin(0), say(0, LONG), reason="max_tokens")
+    assert "in the middle of its text" in drive.turns[-1]["content"]
+
+
+def test_a_marker_and_then_a_call_contradict_each_other() -> None:
+    drive = cut_text()
+    goes_on(drive, text(0, "<reply_complete/>"), call(1, "{}"), reason="tool_use")
+    assert not drive.done
+    assert drive.engine.history.attempts[1].failure is not None
+    assert drive.texts == [W]
