@@ -521,9 +521,7 @@ def test_a_chunk_of_empty_deltas_is_heard_and_no_progress() -> None:
     assert drive.gets(say(0, "b"), after_s=10).wait.deadline == 320.0  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(
-    "blank", [b"", pytest.param(b" ", marks=pytest.mark.xfail(strict=True, reason="bugs-engine #21"))]
-)
+@pytest.mark.parametrize("blank", [b"", b" "])
 def test_a_byte_order_mark_in_pieces_decides_nothing(blank: bytes) -> None:
     drive = alone()
     for piece in (b"\xef", b"\xbb", b"\xbf", *([blank] if blank else []), b"{"):

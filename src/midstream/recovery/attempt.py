@@ -20,6 +20,7 @@ from midstream.recovery.watch import NEVER, Watch
 
 # Blank bytes before the first frame: more than any server sends, and then they are somebody's page.
 _BLANK_BYTES_MAX = 1024
+_BOM = b"\xef\xbb\xbf"
 
 
 class Verdict(Enum):
@@ -309,8 +310,8 @@ class Attempt:
 
 
 def _says_nothing(begun: bytes) -> bool:
-    """White space, or the beginning of a byte order mark."""
-    return not begun.strip(b" \t\r\n") or b"\xef\xbb\xbf".startswith(begun)
+    """A byte order mark, a beginning of one, white space: nothing yet."""
+    return _BOM.startswith(begun) or not begun.removeprefix(_BOM).strip(b" \t\r\n")
 
 
 def dialect_of(content_type: str, begun: bytes, frame_bytes_max: int) -> Dialect | None:
@@ -320,7 +321,7 @@ def dialect_of(content_type: str, begun: bytes, frame_bytes_max: int) -> Dialect
     """
     if content_type.startswith("application/vnd.amazon.eventstream") or begun[:1] in (b"\0", b"\1"):
         return Bedrock(frame_bytes_max=frame_bytes_max)
-    if begun.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[", b"<"):
+    if begun.removeprefix(_BOM).lstrip()[:1] in (b"{", b"[", b"<"):
         return None
     return Anthropic(frame_bytes_max=frame_bytes_max)
 
