@@ -112,7 +112,10 @@ def _capture(root: Path, name: str) -> Capture | None:
 
 def _minimal(truth: Reader) -> dict[str, Any]:
     """A request that could have been answered so."""
-    request: dict[str, Any] = {"max_tokens": 8192, "messages": [{"role": "user", "content": "Please go ahead."}]}
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "Please go ahead."}]
+    if calls := _calls_before(truth):
+        messages.append({"role": "assistant", "content": calls})
+    request: dict[str, Any] = {"max_tokens": 8192, "messages": messages}
     types = {block["type"] for block in truth.blocks}
     called = {(block["type"], block.get("name")) for block in truth.blocks if "name" in block}
     tools: list[dict[str, Any]] = []
@@ -130,6 +133,21 @@ def _minimal(truth: Reader) -> dict[str, Any]:
     if stop := truth.message.get("stop_sequence"):
         request["stop_sequences"] = [stop]
     return request
+
+
+def _calls_before(truth: Reader) -> list[dict[str, Any]]:
+    """The calls that this reply answers and did not make: it goes on after a ``pause_turn``."""
+    made = {block.get("id") for block in truth.blocks}
+    results = [block for block in truth.blocks if block.get("tool_use_id", None) not in (None, *made)]
+    return [
+        {
+            "type": "server_tool_use",
+            "id": result["tool_use_id"],
+            "name": result["type"].removesuffix("_tool_result"),
+            "input": {},
+        }
+        for result in results
+    ]
 
 
 __all__ = ["MODELS", "ROOT", "Capture", "Illegal", "captures", "read"]

@@ -28,8 +28,8 @@ KINDS = {
 }
 """What each fault may be called, where it comes between two frames."""
 KINDS_IN_FRAME = {
-    # Glued to half a frame, the error is no JSON any more.
-    ("sse", "error"): {Kind.OVERLOADED, Kind.SERVER_ERROR, Kind.GARBLED},
+    # Glued to half a frame, the error is no JSON any more; glued to half a ping it is a ping, and then the body ends.
+    ("sse", "error"): {Kind.OVERLOADED, Kind.SERVER_ERROR, Kind.GARBLED, Kind.TRUNCATED},
     ("bedrock", "clean"): {Kind.DISCONNECTED},
     ("bedrock", "half-frame"): {Kind.DISCONNECTED},
     ("bedrock", "exception"): {Kind.DISCONNECTED, Kind.GARBLED},
