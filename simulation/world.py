@@ -62,6 +62,7 @@ class World(Invariants):
         self.feed = Feed("", frozenset())
         self.reply: Reply | None = None
         self.source = Source()
+        self.frame_sure = True
         self.usages: list[Fields] = []
         self.opens = self.row = 0
         self.slept_s = 0.0
@@ -169,6 +170,7 @@ class World(Invariants):
             feed.sent_bytes += len(input.data)
             if feed.sent_bytes >= feed.cut_at and feed.cut_at not in feed.ends:
                 self.pings_sure = False  # half a ping, or rubbish after it, may be one
+                self.frame_sure = False  # and the frame that was cut may be whole: rubbish is a line without a name
             self.heard_at = now
             self._note(min(feed.sent_bytes, feed.cut_at))
             source.pings += input.data is feed.ping and feed.cut_at in (0, *feed.ends)
@@ -198,6 +200,7 @@ class World(Invariants):
         self.opens += 1
         self.row += 1
         self.source, self.showed, self.attempt_shown_bytes = Source(self.source.pings), False, 0
+        self.frame_sure = True
         self.heard_at = self.progressed_at = now
         self.reply = None
         self.feed = self._answer(wait)

@@ -4,6 +4,7 @@ Rule: it stands still while the consumer works, so that a slow consumer never ma
 """
 
 from collections.abc import Callable
+from math import inf, nextafter
 
 
 class Clock:
@@ -35,6 +36,8 @@ class Clock:
     def skip_to(self, at: float) -> None:
         """The clock says at least this from now on: a timer of the transport's own has run out a moment early."""
         self._away_s -= max(0.0, at - self())
+        while self() < at:  # rounding
+            self._away_s = nextafter(self._away_s, -inf)
 
     def monotonic_at(self, at: float) -> float:
         """When the monotonic clock will show what this clock shows at ``at``, if the consumer stays away."""
