@@ -156,6 +156,7 @@ class Invariants:
 
     slept = False
     pings_sure = True
+    frame_sure = True
 
     @property
     def stop_returned(self) -> bool:
