@@ -686,3 +686,15 @@ def test_the_caller_s_own_limit_for_the_headers_ends_the_attempt() -> None:
     drive = Drive().tell(Elapsed(), after_s=5)
     assert drive.engine.history.attempts[0].failure.kind is Kind.SILENT  # type: ignore[union-attr]
     assert drive.sent == [None, None]
+
+
+def test_a_chunk_after_its_limit_is_too_late() -> None:
+    drive = Drive().attempt(start(), begin(0), say(0, W)).gets(say(0, " x"), after_s=181)
+    assert drive.engine.history.attempts[0].failure.kind is Kind.SILENT  # type: ignore[union-attr]
+    assert drive.texts == [W]
+
+
+def test_a_last_frame_that_lacks_its_blank_line_counts_before_the_break() -> None:
+    drive = Drive().attempt(start(), text(0, "a"), stopping(), sse(STOP)[:-1]).breaks()
+    assert drive.complete
+    assert not drive.engine.history.stop_added
