@@ -85,7 +85,11 @@ class Pump(_Loop):
             if self.ending is not None:  # closed from elsewhere: what was heard is the sound of that
                 continue
             now = clock()
-            data = self._took(self.engine.receive(heard, now))
+            step = self.engine.receive(heard, now)
+            if type(step.wait) is Read and len(step.events) == 1:  # the usual step, without a call
+                self._wait, data = step.wait, step.events[0].raw
+            else:
+                data = self._took(step)
             if data:
                 clock.leave(now)
                 return data
@@ -145,7 +149,11 @@ class AsyncPump(_Loop):
             if self.ending is not None:  # closed from elsewhere: what was heard is the sound of that
                 continue
             now = clock()
-            data = self._took(self.engine.receive(heard, now))
+            step = self.engine.receive(heard, now)
+            if type(step.wait) is Read and len(step.events) == 1:  # the usual step, without a call
+                self._wait, data = step.wait, step.events[0].raw
+            else:
+                data = self._took(step)
             if data:
                 clock.leave(now)
                 return data

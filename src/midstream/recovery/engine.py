@@ -121,9 +121,24 @@ class Engine:
 
     def receive(self, input: Input, now: float) -> Step:
         """Takes one fact; says what to hand on, and the one thing to wait for next."""
+        if self._doing is not _READING or type(input) is not Received:
+            return self._turn(input, now)
+        attempt = self._attempt
+        assert attempt is not None
+        watch = attempt.watch
+        out: list[Event] = []
+        if now >= watch.quiet_until and (expired := watch.expired(now)) is not None:
+            return self._fail(attempt.expired(expired), out, now)
+        outcome = attempt.feed(input.data, now, out)
+        if outcome is FLOWING:
+            return Step(out, Read(watch.flowed(now)))
+        if outcome is GOING:
+            return Step(out, Read(watch.heard(now), attempt.wake_at(now, out)))
+        return self._concluded(outcome, out, now)
+
+    def _turn(self, input: Input, now: float) -> Step:
+        """Every fact but a chunk of the body."""
         doing = self._doing
-        if doing is _READING and type(input) is Received:
-            return self._read(input.data, now)
         match doing, input:
             case Doing.READING, Ended():
                 return self._ended(now)
@@ -198,20 +213,6 @@ class Engine:
         return self._current.refused(unix_s() if unix_s is not None else None)
 
     # Reading.
-
-    def _read(self, data: bytes, now: float) -> Step:
-        attempt = self._attempt
-        assert attempt is not None
-        watch = attempt.watch
-        out: list[Event] = []
-        if now >= watch.quiet_until and (expired := watch.expired(now)) is not None:
-            return self._fail(attempt.expired(expired), out, now)
-        outcome = attempt.feed(data, now, out)
-        if outcome is FLOWING:
-            return Step(out, Read(watch.flowed(now)))
-        if outcome is GOING:
-            return Step(out, Read(watch.heard(now), attempt.wake_at(now, out)))
-        return self._concluded(outcome, out, now)
 
     def _concluded(self, outcome: Outcome, out: list[Event], now: float) -> Step:
         """The attempt is over, or takes a turn."""
