@@ -23,10 +23,7 @@ def test_the_two_ports_are_one_and_the_same_but_for_await() -> None:
     assert (hints["wait"], hints["return"]) == (Wait, Input)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["perform", pytest.param("finish", marks=pytest.mark.xfail(strict=True, reason="bugs-faults: finish")), "close"],
-)
+@pytest.mark.parametrize("name", ["perform", "finish", "close"])
 @pytest.mark.parametrize(("port", "player"), [(Transport, ScriptedTransport), (AsyncTransport, AsyncScriptedTransport)])
 def test_the_player_in_the_process_has_the_port(port: type, player: type, name: str) -> None:
     method = getattr(player, name)

@@ -100,6 +100,10 @@ class ScriptedTransport:
             case Done():
                 raise AssertionError("nothing is left to perform once the stream is over")
 
+    def finish(self) -> None:
+        """The message is complete."""
+        self.close()
+
     def close(self) -> None:
         """Drop the attempt's connection."""
         self._inputs, self._left_s = iter(()), 0.0
@@ -144,6 +148,10 @@ class AsyncScriptedTransport:
     async def perform(self, wait: Wait) -> Input:
         """Do the one thing, and say what happened."""
         return self.inner.perform(wait)
+
+    async def finish(self) -> None:
+        """The message is complete."""
+        self.inner.finish()
 
     async def close(self) -> None:
         """Drop the attempt's connection."""

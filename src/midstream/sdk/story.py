@@ -15,7 +15,6 @@ from midstream.recovery.steps import Done, Open, Sleep, Wait
 from midstream.reports import Outcome, Report, described, make_report
 
 log = logging.getLogger("midstream")
-log.addHandler(logging.NullHandler())  # a library is silent until the program says where its log goes
 log.addHandler(logging.NullHandler())  # whoever does not ask for a log is shown none
 
 OnReport = Callable[[Report], None]
