@@ -18,7 +18,7 @@ from midstream.faults.catalogue import Kind as Fault
 from midstream.faults.server import FaultServer
 from midstream.faults.transport import HTTPXTransport
 from midstream.recovery.failure import Kind
-from tests.sdk.calls import ALL_WAYS, ASKED, FOUR_WAYS, PLAIN, SIGNED_BEDROCK, Playing, Way, at, call, over
+from tests.sdk.calls import ALL_WAYS, ASKED, FOUR_WAYS, PLAIN, SIGNED_BEDROCK, Playing, Way, at, call, over, sdk_error
 from tests.sdk.waiting import until
 from tests.wire import begin, end, grow, sse, start, stopping, text, thinking, whole
 from tests.wire import call as tool_call
@@ -211,7 +211,7 @@ def test_every_fault_that_stays_ends_in_one_typed_error(fault: Fault, wire: Wire
             continue
         error = seen.error
         assert isinstance(error, midstream.StreamError), (way, error)
-        assert type(error).__mro__[2] is _named(ends.sdk_class), way
+        assert type(error).__mro__[2] is sdk_error(ends.sdk_class), way
         assert isinstance(error, anthropic.APIError)
         assert error.failure.kind is ends.kind
         assert getattr(error, "status_code", None) == ends.status
@@ -222,13 +222,6 @@ def test_every_fault_that_stays_ends_in_one_typed_error(fault: Fault, wire: Wire
         has_id = fault.stage != "connection"
         assert error.request_id == (f"req_{attempts:08d}" if has_id else None)  # type: ignore[attr-defined]
         assert error.report.outcome == "failed" and error.report.gave_up
-
-
-def _named(name: str) -> type[BaseException]:
-    from anthropic import _error_classes
-
-    found: type[BaseException] = getattr(anthropic, name, None) or getattr(_error_classes, name)
-    return found
 
 
 @pytest.mark.sockets

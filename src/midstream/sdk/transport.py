@@ -116,7 +116,8 @@ class _Port:
             timeout["read"] = self._limits.of_reads(watched=watched)
 
     def _failed_to_open(self, problem: Exception, wait: Open) -> Input:
-        self.last_request = getattr(problem, "request", None) or self.last_request
+        if isinstance(problem, anthropic.APIConnectionError):
+            self.last_request = problem.request
         heard = broke_before_headers(problem)
         if heard is None:
             if not self._answered_well:
