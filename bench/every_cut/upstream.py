@@ -10,7 +10,7 @@ import msgspec
 from bench.every_cut.captures import Capture
 from midstream.faults.acts import Send
 from midstream.faults.reply import Reply
-from midstream.faults.service import Service
+from midstream.faults.service import Attempt, Service
 
 ANSWERS_MAX = 64
 """So many are remembered: cells beside each other ask the same."""
@@ -41,13 +41,22 @@ class Upstream:
         return self._answers[key]
 
     def _answer(self, mode: str, upstream: str, body: dict[str, Any] | None) -> list[bytes]:
-        service = Service("ok", self._reply, model=upstream, rules="resume")
+        attempt, frames = self._respond(mode, upstream, body, rules="resume")
+        if attempt.refused:
+            own, _ = self._respond(mode, upstream, None, rules="on")
+            if attempt.refused != own.refused:
+                raise Lost(f"the request was refused: {attempt.refused}")
+            # The caller's own part is at fault, and yet the real API answered it.
+            attempt, frames = self._respond(mode, upstream, body, rules="off")
+        if (attempt.cut is None) is (body is not None) or (attempt.cut is not None and attempt.cut.lost):
+            raise Lost("what was sent back is not a part of the reply")
+        return frames
+
+    def _respond(
+        self, mode: str, upstream: str, body: dict[str, Any] | None, *, rules: str
+    ) -> tuple[Attempt, list[bytes]]:
+        service = Service("ok", self._reply, model=upstream, rules=rules)
         performance = service.respond(self.requests[mode], wire=self._wire, key="one")
         if body is not None:
             performance = service.respond(body, wire=self._wire, key="one")
-        attempt = service.requests[-1]
-        if attempt.refused:
-            raise Lost(f"the request was refused: {attempt.refused}")
-        if (attempt.cut is None) is (body is not None) or (attempt.cut is not None and attempt.cut.lost):
-            raise Lost("what was sent back is not a part of the reply")
-        return [act.data for act in performance.acts if isinstance(act, Send)]
+        return service.requests[-1], [act.data for act in performance.acts if isinstance(act, Send)]
