@@ -26,9 +26,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.at is not None:
         return _one(found[0], options)
     jobs = run.jobs(found, share=options.share, shard=options.shard, seed=options.seed)
-    results = run.results(jobs, processes=options.jobs, shard=options.shard, fresh=options.fresh)
+    results = run.results(jobs, processes=options.jobs, name=_name(options), fresh=options.fresh)
     whole = options.share == 1 and options.shard == (1, 1) and options.only is None
     return table.report(results, whole=whole)
+
+
+def _name(options: argparse.Namespace) -> str:
+    """Of the file that remembers how far this run has come: runs that differ do not overwrite each other's."""
+    parts = [options.only] if options.only else []
+    parts += [f"share-{options.share:g}-seed-{options.seed}"] if options.share < 1 else []
+    return "-".join([*parts, f"shard-{options.shard[0]}-of-{options.shard[1]}"])
 
 
 def _one(capture: Capture, options: argparse.Namespace) -> int:

@@ -105,10 +105,10 @@ def _sources() -> str:
     return found.hexdigest()
 
 
-def results(jobs: list[Job], *, processes: int, shard: tuple[int, int], fresh: bool) -> list[Result]:
-    """What all jobs came to, those of earlier runs included."""
+def results(jobs: list[Job], *, processes: int, name: str, fresh: bool) -> list[Result]:
+    """What all jobs came to, those of earlier runs of this name included."""
     VAR.mkdir(parents=True, exist_ok=True)
-    path = VAR / f"shard-{shard[0]}-of-{shard[1]}.jsonl"
+    path = VAR / f"{name}.jsonl"
     known = {} if fresh else _known(path)
     done = [known[job.key] for job in jobs if job.key in known]
     left = [job for job in jobs if job.key not in known]
