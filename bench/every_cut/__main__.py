@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     jobs = run.jobs(found, share=options.share, shard=options.shard, seed=options.seed)
     results = run.results(jobs, processes=options.jobs, name=_name(options), fresh=options.fresh)
     whole = options.share == 1 and options.shard == (1, 1) and options.only is None
-    return table.report(results, whole=whole)
+    return table.report(results, name=_name(options), whole=whole)
 
 
 def _name(options: argparse.Namespace) -> str:

@@ -20,7 +20,7 @@ EXPECTED = {
 for a compaction or is garbled by itself: those are left to the simulation."""
 
 
-def report(results: list[Result], *, whole: bool) -> int:
+def report(results: list[Result], *, name: str, whole: bool) -> int:
     """Prints it, writes it down as JSON, and says how the command ends."""
     tables = {wire: _counts(results, wire) for wire in FAULTS}
     for wire, counts in tables.items():
@@ -43,7 +43,8 @@ def report(results: list[Result], *, whole: bool) -> int:
         print(f"  {problem[:600]}")
     for cell in empty:
         print(f"  empty: {cell}")
-    _write(results, tables, broken, wrong, empty)
+    document = _document(results, tables, broken, wrong, empty)
+    (VAR / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
     return 1 if wrong or empty else 0
 
 
@@ -80,14 +81,14 @@ def _print(wire: str, results: list[Result], counts: Counter[tuple[str, ...]]) -
                 print(f"{fault:12}{mode:8}{upstream:10}{cells}")
 
 
-def _write(
+def _document(
     results: list[Result],
     tables: dict[str, Counter[tuple[str, ...]]],
     broken: Counter[str],
     wrong: int,
     empty: list[str],
-) -> None:
-    document = {
+) -> dict[str, object]:
+    return {
         "captures": len(results),
         "places": sum(result.places for result in results),
         "runs": {
@@ -98,4 +99,3 @@ def _write(
         "wrong": wrong,
         "empty": empty,
     }
-    (VAR / "result.json").write_text(json.dumps(document, indent=1) + "\n")
