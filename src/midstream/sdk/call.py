@@ -87,12 +87,12 @@ def allows_retries(request: APIRequest, client: Any) -> bool:
 
 
 def timeout_of(request: APIRequest, client: Any) -> httpx2.Timeout | None:
-    """The caller's timeouts, if they are known."""
+    """The caller's timeouts; ``None`` if they are not known."""
     asked = request.timeout
     if not isinstance(asked, httpx2.Timeout | float | int | None):
-        asked = getattr(client, "timeout", None)
-        if asked is None:
+        if client is None:
             return None
+        asked = client.timeout
     return asked if isinstance(asked, httpx2.Timeout) else httpx2.Timeout(asked)
 
 
