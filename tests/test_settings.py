@@ -34,7 +34,7 @@ def test_it_is_read_when_the_policy_is_made(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_bad_value_is_blamed_on_where_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(PolicyError, match="attempts must be .* it is 0"):
+    with pytest.raises(PolicyError, match=r"attempts must be .* it is 0"):
         Policy(attempts=0)
     monkeypatch.setenv("MIDSTREAM_ATTEMPTS", "many")
     with pytest.raises(PolicyError, match="MIDSTREAM_ATTEMPTS"):
