@@ -7,8 +7,9 @@ A stream is either complete, or fails with one typed error that carries everythi
     client = anthropic.Anthropic(middleware=[midstream.Recovery()])
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import importlib
+import typing
+from typing import TYPE_CHECKING
 
 from midstream._version import __version__
 from midstream.errors import MissingExtra, PolicyError, StreamError
@@ -45,10 +46,10 @@ _NEEDS_THE_SDK = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     if name not in _NEEDS_THE_SDK:
         raise AttributeError(f"module 'midstream' has no attribute {name!r}")
-    value = getattr(import_module(_NEEDS_THE_SDK[name]), name)
+    value = getattr(importlib.import_module(_NEEDS_THE_SDK[name]), name)
     globals()[name] = value
     return value
 
