@@ -11,7 +11,9 @@ import midstream
 
 PUBLIC = {"Failure", "Kind", "MissingExtra", "Origin", "Phase", "Policy", "PolicyError", "Recovered", "Recovery"}
 PUBLIC |= {"Report", "StreamError", "Usage", "__version__", "report"}
-"""What a user may name: the way in, the errors, and the types of what these hold. A change here is a change that users notice: it needs a fragment in changelog.d."""
+"""What a user may name: the way in, the errors, and the types of what these hold.
+
+A change here is a change that users notice: it needs a fragment in changelog.d."""
 
 SDK_FREE = PUBLIC - {"Recovery", "Recovered", "report"}
 """What is there without the SDK being imported: the gateway uses these words, and has no SDK."""
