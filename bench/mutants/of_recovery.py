@@ -263,7 +263,7 @@ _WATCHDOGS = (
         "if now >= self.silence_at:",
         "if False:",
         (
-            "simulation --runs 400",
+            "simulation --runs 30",
             "pytest tests/recovery/test_watch.py::test_silence_is_180_s_after_any_byte",
             f"{_STAYS} -k sse-silence",
         ),
