@@ -136,7 +136,7 @@ def ends_well(cut: Cut, truth: Fields, got: Seen) -> None:
 def test_a_drawn_cut_ends_in_the_process_as_the_contract_says(way: Way) -> None:
     shared_data.require()
     ends = Counter[str]()
-    for cut in drawn(60, seed=FOUR_WAYS.index(way)):
+    for cut in drawn(40, seed=FOUR_WAYS.index(way)):
         maker = PLAIN if cut.capture.wire == "sse" else SIGNED_BEDROCK
         recovery = midstream.Recovery(POLICY)
         got = call(way, over(Playing(cut.script, **cut.options), maker, middleware=[recovery]), **cut.asked)
@@ -152,7 +152,7 @@ def test_a_drawn_cut_ends_in_the_process_as_the_contract_says(way: Way) -> None:
 def test_a_drawn_cut_ends_over_sockets_as_the_contract_says(way: Way) -> None:
     shared_data.require()
     ends = Counter[str]()
-    for cut in drawn(30, seed=10 + FOUR_WAYS.index(way)):
+    for cut in drawn(20, seed=10 + FOUR_WAYS.index(way)):
         maker = PLAIN if cut.capture.wire == "sse" else SIGNED_BEDROCK
         with FaultServer(cut.script, **cut.options) as server:
             got = call(way, at(server.url, maker, middleware=[midstream.Recovery(POLICY)]), **cut.asked)

@@ -282,12 +282,13 @@ def _port_of(response: httpx2.Response) -> Any:
 
 
 def test_a_consumer_that_takes_its_time_is_not_punished(server: FaultServer) -> None:
-    policy = midstream.Policy(silence_s=0.05, progress_s=0.05, first_event_s=5)
-    with connected(server, "ok", midstream.Recovery(policy), 0) as client:
+    # Longer than the events are apart, shorter than the consumer is away.
+    policy = midstream.Policy(silence_s=0.3, progress_s=0.3, first_event_s=5)
+    with connected(server, "pace=0.01", midstream.Recovery(policy), 0) as client:
         stream = client.messages.create(**ASKED, stream=True)
         for number, _ in enumerate(stream):
             if number in (0, 20):
-                threading.Event().wait(0.3)
+                threading.Event().wait(0.5)
         assert midstream.report(stream).recoveries == 0
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import socket
 import threading
 import time
@@ -75,20 +74,40 @@ def test_it_does_not_bite_while_nobody_reads(pair: tuple[socket.socket, socket.s
     until(lambda: not running())
 
 
-def test_a_nearer_deadline_is_never_overlooked() -> None:
-    """Deadlines come nearer and go away while the watchdog looks; each one that stays is kept."""
-    draw = random.Random(3)
-    for _ in range(40):
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            watched = Watched()
-            watched.watch(response(ours))
-            for _ in range(draw.randrange(30)):
-                watched.set_deadline(time.monotonic() + draw.choice((0.003, 0.01, 100.0)))
-                watched.deadline = NEVER
-            watched.set_deadline(time.monotonic() + 0.002)
-            assert ours.recv(1) == b""
-            watched.release()
+class Interleaved(Watched):
+    """Lets another thread set a nearer deadline right after the watchdog has read this one."""
+
+    looks_left = 2
+    """What has passed, and when to wake next: the second look is the one that counts."""
+    from_when = NEVER
+
+    @property
+    def deadline(self) -> float:
+        found = self._at
+        is_watchdog = threading.current_thread().name == "midstream-watchdog"
+        if is_watchdog and time.monotonic() >= self.from_when and self.looks_left:
+            self.looks_left -= 1
+            if not self.looks_left:
+                nearer = threading.Thread(target=lambda: self.set_deadline(time.monotonic() + 0.01))
+                nearer.start()
+                nearer.join(0.2)  # it waits for the lock, if it does what is right
+        return found
+
+    @deadline.setter
+    def deadline(self, at: float) -> None:
+        self._at = at
+
+
+def test_a_nearer_deadline_is_never_overlooked(pair: tuple[socket.socket, socket.socket]) -> None:
+    watched = Interleaved()
+    watched.watch(response(pair[0]))
+    first = time.monotonic() + 0.2
+    watched.set_deadline(first)
+    until(lambda: watchdog._watchdog.wakes_at == first)
+    watched.deadline, watched.from_when = NEVER, first
+    pair[0].settimeout(5)
+    assert pair[0].recv(1) == b"" and watched.bit
+    watched.release()
 
 
 def test_what_was_released_is_left_alone(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -144,12 +163,24 @@ def test_a_sleep_ends_when_it_is_woken_and_every_later_one_too() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_has_a_watchdog_of_its_own() -> None:
-    watchdog._watchdog._condition.acquire()  # as if the thread held it at the moment of the fork
+    """The lock may be held by the thread at the moment of the fork; in the child nobody would ever let go of it."""
+    held, forked = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with watchdog._watchdog._condition:
+            held.set()
+            forked.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
     child = os.fork()
     if child == 0:
         os._exit(0 if watchdog._watchdog._condition.acquire(blocking=False) else 1)
-    watchdog._watchdog._condition.release()
+    forked.set()
+    holder.join()
     assert os.waitpid(child, 0)[1] == 0
 
 
