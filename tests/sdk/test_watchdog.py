@@ -74,42 +74,6 @@ def test_it_does_not_bite_while_nobody_reads(pair: tuple[socket.socket, socket.s
     until(lambda: not running())
 
 
-class Interleaved(Watched):
-    """Lets another thread set a nearer deadline right after the watchdog has read this one."""
-
-    looks_left = 2
-    """What has passed, and when to wake next: the second look is the one that counts."""
-    from_when = NEVER
-
-    @property
-    def deadline(self) -> float:
-        found = self._at
-        is_watchdog = threading.current_thread().name == "midstream-watchdog"
-        if is_watchdog and time.monotonic() >= self.from_when and self.looks_left:
-            self.looks_left -= 1
-            if not self.looks_left:
-                nearer = threading.Thread(target=lambda: self.set_deadline(time.monotonic() + 0.01))
-                nearer.start()
-                nearer.join(0.2)  # it waits for the lock, if it does what is right
-        return found
-
-    @deadline.setter
-    def deadline(self, at: float) -> None:
-        self._at = at
-
-
-def test_a_nearer_deadline_is_never_overlooked(pair: tuple[socket.socket, socket.socket]) -> None:
-    watched = Interleaved()
-    watched.watch(response(pair[0]))
-    first = time.monotonic() + 0.2
-    watched.set_deadline(first)
-    until(lambda: watchdog._watchdog.wakes_at == first)
-    watched.deadline, watched.from_when = NEVER, first
-    pair[0].settimeout(5)
-    assert pair[0].recv(1) == b"" and watched.bit
-    watched.release()
-
-
 def test_what_was_released_is_left_alone(pair: tuple[socket.socket, socket.socket]) -> None:
     watched = Watched()
     watched.watch(response(pair[0]))
