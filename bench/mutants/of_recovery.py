@@ -265,7 +265,6 @@ _WATCHDOGS = (
         (
             "simulation --runs 30",
             "pytest tests/recovery/test_watch.py::test_silence_is_180_s_after_any_byte",
-            f"{_STAYS} -k sse-silence",
         ),
         quick=True,
     ),
