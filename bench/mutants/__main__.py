@@ -130,7 +130,11 @@ def sum_up(rows: list[Row], seconds: float) -> None:
     names = {row.name for row in rows}
     lost = sorted({row.name for row in rows if not row.well})
     skipped = {row.name for row in rows if row.verdict == "skipped"}
-    said = f"not shown to be seen: {', '.join(lost)}" if lost else "every check can fail"
+    said = (
+        f"not shown to be seen: {', '.join(lost)}"
+        if lost
+        else f"every check{' that was run' if skipped else ''} can fail"
+    )
     more = f", {len(skipped)} of them skipped" if skipped else ""
     print(f"{len(names)} mutants{more} in {seconds:.0f} s: {said}")
 
