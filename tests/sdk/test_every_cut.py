@@ -80,7 +80,11 @@ def drawn(count: int, seed: int) -> list[Cut]:
         for frame in capture.frames:
             ends.append(ends[-1] + len(frame))
         fault = draw.choice((*ANYWHERE, "error") if capture.wire == "sse" else (*ANYWHERE, "exception", "crc"))
-        place = draw.choice(ends[1:-2]) if fault not in ANYWHERE else draw.randrange(1, ends[-2])
+        # Half of them late: most of a reply comes before its first complete tool call.
+        first = draw.choice((1, (len(ends) - 1) * 3 // 4))
+        place = (
+            draw.choice(ends[first:-2] or ends[1:2]) if fault not in ANYWHERE else draw.randint(ends[first], ends[-1])
+        )
         mode, upstream = draw.choice(("prefix", "turn")), draw.choice(("obedient", "exact"))
         for cell, outcome in Player(capture).cells([place]):
             if (cell.fault, cell.mode, cell.upstream) == (fault, mode, upstream):

@@ -5,7 +5,7 @@ Rule: the one state behind all three players; it does no I/O, and counts attempt
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from midstream.faults.acts import Performance, Scene
@@ -102,8 +102,7 @@ class Service:
         asked = Asked(
             request, reply, first if named else None, model or str(request.get("model") or ""), wire, headers or {}
         )
-        mode = options["rules"]
-        problem = refusal(asked) if mode == "on" or (mode == "resume" and cut is not None) else None
+        problem = self._problem(asked, options["rules"], first, resumes=cut is not None)
         attempt = Attempt(key, stream.attempts, request, wire, fault, cut, problem, headers or {})
         self._attempts += 1
         self.requests.append(attempt)
@@ -111,6 +110,15 @@ class Service:
         if self._on_attempt:
             self._on_attempt(attempt)
         return self._play(attempt, reply, options, streaming=streaming)
+
+    @staticmethod
+    def _problem(asked: Asked, rules: str, first: Mapping[str, Any] | None, *, resumes: bool) -> str | None:
+        """What the API has against the request; of a resume alone, only what its caller did not do before."""
+        problem = refusal(asked) if rules == "on" or (rules == "resume" and resumes) else None
+        if problem is not None and rules == "resume" and first is not None:
+            before = refusal(replace(asked, request=first))
+            return None if problem == before else problem
+        return problem
 
     def _play(self, attempt: Attempt, reply: Reply, options: Mapping[str, str], *, streaming: bool) -> Performance:
         request_id = f"req_{self._attempts:08d}"
