@@ -41,7 +41,12 @@ ANYWHERE = ("clean", "fin", "rst", "silence")
 """Faults that come at any byte; the player puts the others between two frames."""
 
 POLICY = midstream.Policy(
-    backoff_s=(0.0, 0.01), silence_s=0.3, progress_slow_s=0.4, progress_s=0.4, retry_per_minute_min=9999
+    backoff_s=(0.0, 0.01),
+    first_event_s=0.5,
+    silence_s=0.3,
+    progress_s=0.4,
+    progress_slow_s=0.4,
+    retry_per_minute_min=9999,
 )
 
 
