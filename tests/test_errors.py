@@ -24,7 +24,15 @@ def test_the_tree_is_the_one_in_the_docstring() -> None:
 
 
 def test_a_stream_error_says_what_it_carries() -> None:
-    assert set(StreamError.__annotations__) == {"failure", "partial", "report"}
+    assert set(StreamError.__annotations__) == {
+        "failure",
+        "partial",
+        "report",
+        "unshown",
+        "type",
+        "status_code",
+        "request_id",
+    }
     assert pickle.loads(pickle.dumps(StreamError("sentence"))).args == ("sentence",)
     with pytest.raises(StreamError, match="sentence"):
         raise StreamError("sentence")

@@ -31,6 +31,15 @@ class StreamError(Exception):
     """What the consumer was shown, as a plain message in the API's form; empty if nothing was."""
     report: "Report"
     """Every attempt, failure and seam."""
+    unshown: list[dict[str, Any]]
+    """What the last attempt had received beyond `partial`: blocks that were held back, complete or not, for whoever
+    wants to see them. Not fit to be sent back: a call may be cut, its input then stands in ``partial_json``."""
+    type: str | None = None
+    """``error.type``, or the name of the Bedrock exception, as received."""
+    status_code: int | None = None
+    """The HTTP status that the failure is or stands for; ``None`` for those of the transport."""
+    request_id: str | None = None
+    """The request id of the attempt that failed last, Bedrock's too."""
 
 
 class MissingExtra(ImportError):

@@ -3,7 +3,7 @@
 Rule: read-only, JSON-able, and without contents of request or reply.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from midstream.recovery.failure import Failure
@@ -96,7 +96,7 @@ def make_report(history: History, outcome: Outcome, failure: Failure | None, ela
     """The report of a stream, from what its engine wrote down."""
     return Report(
         outcome=outcome,
-        attempts=tuple(history.attempts),
+        attempts=tuple(replace(attempt) for attempt in history.attempts),  # the stream may go on, the report stays
         seams=tuple(history.seams),
         dropped=tuple(history.dropped),
         failure=failure,

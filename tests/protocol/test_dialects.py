@@ -302,9 +302,12 @@ def test_a_whole_frame_at_the_end_lacks_its_blank_line_only(left: bytes, type: t
     assert event.raw == left.rstrip(b"\n") + b"\n\n"  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
-    "left", [b"", sse(STOP)[:-4], b"event: message_stop", b": comment", b"data: [DONE]", spelt("novel", {})[:-2]]
-)
+HALVES = [b"", sse(STOP)[:-4], b"event: message_stop", b": comment", b"data: [DONE]", spelt("novel", {})[:-2]]
+# An error or a ping by its name alone is believed only where its blank line says that it is all.
+HALVES += [b'event: ping\ndata: {"ty', b'event: error\ndata: {"type":"error","error":{"type":"invalid_reque']
+
+
+@pytest.mark.parametrize("left", HALVES)
 def test_half_a_frame_at_the_end_is_nothing(left: bytes) -> None:
     dialect = Anthropic()
     assert dialect.receive(left) == []

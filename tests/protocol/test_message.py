@@ -380,8 +380,21 @@ def test_work_grows_linearly_with_the_reply(shape: str) -> None:
 
 
 def test_no_block_comes_after_a_stop_reason() -> None:
-    message = message_of([start(stop_reason="end_turn")])
-    assert "stop reason" in (message.receive(events_of(begin(0))[0]) or "")
+    message = message_of([start(stop_reason="end_turn", content=[{"type": "text", "text": "a"}])])
+    assert "stop reason" in (message.receive(events_of(begin(1))[0]) or "")
+
+
+def test_a_stop_reason_in_message_start_without_content_counts_when_the_message_stops() -> None:
+    message = message_of([start(stop_reason="end_turn"), *text(0, "a")])
+    assert message.stop_reason is None
+    assert message.receive(events_of(STOP)[0]) is None
+    assert message.state is State.COMPLETE and message.stop_reason == "end_turn"
+
+
+def test_input_that_was_cut_is_given_as_it_came() -> None:
+    message = message_of([start(), *call(0, '{"a": ', closed=False)])
+    assert message.blocks[0].received()["partial_json"] == '{"a": '
+    assert "partial_json" not in message_of([start(), *call(0, '{"a": 1}')]).blocks[0].received()
 
 
 def test_blankness_is_remembered_and_the_rest_is_looked_at() -> None:

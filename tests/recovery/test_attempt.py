@@ -66,8 +66,19 @@ COMPLETE = [
     ),
     pytest.param([HELLO, stopping(), start()], Kind.GARBLED, id="another message_start"),
     pytest.param([HELLO, stopping(), b"<html>"], Kind.TRUNCATED, id="a page"),
-    pytest.param([start(stop_reason="end_turn")], Kind.TRUNCATED, id="a reason in its start, without message_stop"),
+    pytest.param(
+        [start(stop_reason="end_turn", content=[{"type": "text", "text": "a"}])],
+        Kind.TRUNCATED,
+        id="a reason in its start, without message_stop",
+    ),
 ]
+
+
+def test_pings_and_comments_behind_the_message_keep_their_place_and_nothing_else_does() -> None:
+    behind = b": bye\n\nevent: ping\ndata: {}\n\ndata: [DONE]\n\n: gone\n\n"
+    drive = alone(HELLO, stopping(), STOP, behind)
+    assert drive.complete
+    assert drive.seen.endswith(sse(STOP) + behind[: behind.index(b"data: [")])
 
 
 @pytest.mark.parametrize(("parts", "failed"), COMPLETE)

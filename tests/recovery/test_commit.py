@@ -174,7 +174,13 @@ ROWS = [
         [start(), thinking(0, "a"), stopping("refusal")], PLAIN, [0] * 5 + [6], id="thinking alone, at its stop"
     ),
     pytest.param([start(), stopping(None), stopping(), STOP], PLAIN, [0, 0, 3, 4], id="a message without content"),
-    pytest.param([start(stop_reason="end_turn"), STOP], PLAIN, [1, 2], id="a stop reason in message_start"),
+    pytest.param(
+        [start(stop_reason="end_turn", content=[{"type": "text", "text": "a"}]), STOP],
+        PLAIN,
+        [1, 2],
+        id="a stop reason in message_start, with its content",
+    ),
+    pytest.param([start(stop_reason="end_turn"), STOP], PLAIN, [0, 2], id="a stop reason in message_start alone"),
     # Pings and what nobody knows keep their place.
     pytest.param(
         [PING, start(), PING, text(0, PING["type"])], PLAIN, [0, 0, 0, 0, 5, 5], id="pings before the first content"

@@ -73,7 +73,7 @@ def test_no_value_at_all_makes_reading_raise(name: str, odd: object) -> None:
     read = asked(**{name: odd})
     for property in {row[0] for row in PROPERTIES}:
         getattr(read, property)
-    assert read.calls_and_results() == (set(), set())
+    assert read.call_ids() == set()
 
 
 def test_an_empty_request_says_nothing() -> None:
@@ -82,7 +82,7 @@ def test_an_empty_request_says_nothing() -> None:
     assert read.never_continued_because == "the request's messages are no list"
 
 
-def test_calls_and_results_of_the_caller_s_messages_are_found() -> None:
+def test_the_calls_of_the_caller_s_messages_are_found() -> None:
     blocks = [
         {"type": "text", "text": "a"},
         "text",
@@ -92,7 +92,7 @@ def test_calls_and_results_of_the_caller_s_messages_are_found() -> None:
     ]
     messages = [{"role": "user", "content": "a"}, "odd", {"content": None}, {"role": "assistant", "content": blocks}]
     results = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1"}]}
-    assert asked(messages=[*messages, results]).calls_and_results() == ({"s1"}, {"s1", "c1"})
+    assert asked(messages=[*messages, results]).call_ids() == {"s1"}
 
 
 def test_the_size_is_that_of_the_json_in_bytes() -> None:

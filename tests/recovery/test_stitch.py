@@ -479,13 +479,13 @@ def test_a_citation_that_waited_comes_with_its_text() -> None:
     assert drive.content[1] == {"type": "text", "text": " x", "citations": [{"n": 1}, {"n": 1}]}
 
 
-def test_a_text_that_was_closed_by_an_attempt_that_brought_nothing_else_is_not_opened_again() -> None:
+def test_an_attempt_that_brought_nothing_does_not_close_the_text_that_was_cut() -> None:
     drive = cut_text()
     drive.attempt(start(**OTHER), text(0, drive.element()), begin(1, "thinking")).breaks()
-    assert drive.kinds[-1] == "content_block_stop"
-    assert "between two content blocks" in drive.turns[-1]["content"]
-    goes_on(drive, text(0, "x"))
-    assert drive.texts == [W, "x"]
+    assert drive.kinds[-1] == "content_block_delta"
+    assert "in the middle of its text" in drive.turns[-1]["content"]
+    goes_on(drive, text(0, drive.element() + " x"))
+    assert drive.texts == [f"{W} x"]
 
 
 def test_an_attempt_that_showed_nothing_has_no_seam() -> None:

@@ -26,7 +26,7 @@ def watching(
 ) -> Watch:
     """A watch that has followed these blocks up to second 100."""
     watch = Watch(policy, 0, 0.0, NEVER)
-    watch.opened(read_timeout_s)
+    watch.opened(read_timeout_s, 0.0)
     for _ in range(pings):
         watch.pinged()
     watch.follow(message_of([start(), *(event for block in blocks for event in block)]), 100.0)
@@ -143,6 +143,16 @@ def test_the_caller_s_read_timeout_is_the_upper_limit_of_the_silence(blocks: str
     assert watching(*shape, pings=pings, read_timeout_s=7.0).deadline == 107.0
     longer = watching(*shape, pings=pings, read_timeout_s=600.0)
     assert longer.deadline == min(700.0, watching(*shape, pings=pings).deadline)
+
+
+def test_the_caller_s_read_timeout_bounds_the_wait_for_the_first_event_too() -> None:
+    watch = Watch(POLICY, 0, 0.0, NEVER)
+    watch.opened(7.0, 3.0)
+    assert watch.deadline == 10.0 and watch.expired(9.9) is None and watch.expired(10.0) == "silence"
+    assert watch.heard(8.0) == 15.0
+    patient = Watch(POLICY, 0, 0.0, NEVER)
+    patient.opened(600.0, 3.0)
+    assert patient.deadline == 180.0 and patient.expired(180.0) == "first"
 
 
 def test_the_total_beats_all_others() -> None:

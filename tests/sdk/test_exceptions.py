@@ -62,6 +62,9 @@ every_class = pytest.mark.parametrize(
 PARTIAL = {"id": "msg_1", "role": "assistant", "content": [{"type": "text", "text": "a" * 1318}, {"type": "thinking"}]}
 
 
+UNSHOWN = [{"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}, "partial_json": '{"at": '}]
+
+
 def made(failed: Failure, partial: Any = PARTIAL) -> Any:
     request = httpx2.Request(
         "POST",
@@ -72,7 +75,7 @@ def made(failed: Failure, partial: Any = PARTIAL) -> Any:
     headers = {"request-id": "req_1", "retry-after": "3", "set-cookie": "a=b", "content-encoding": "gzip"}
     response = httpx2.Response(failed.status or 200, headers=headers, request=request, stream=httpx2.ByteStream(b""))
     attempts = (AttemptRecord(1, "first", 0.0, 0.0), AttemptRecord(2, "restart", 0.1, 0.0))
-    return stream_error(failed, partial, Report("failed", attempts, failure=failed, elapsed_s=41.24), response)
+    return stream_error(failed, partial, UNSHOWN, Report("failed", attempts, failure=failed, elapsed_s=41.24), response)
 
 
 @every_class
@@ -101,13 +104,42 @@ def test_it_goes_through_pickle_and_copy(failed: Failure, name: str, status: int
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
         assert type(again) is type(error) and isinstance(again, midstream.StreamError)
         assert str(again) == str(error) and again.args == error.args
-        for attribute in ("failure", "partial", "report", "request_id", "body", "message", "status_code", "type"):
+        for attribute in (
+            "failure",
+            "partial",
+            "unshown",
+            "report",
+            "request_id",
+            "body",
+            "message",
+            "status_code",
+            "type",
+        ):
             assert getattr(again, attribute, None) == getattr(error, attribute, None), attribute
         assert again.request.url == error.request.url
         assert str(pickle.loads(pickle.dumps(again))) == str(error)
         if status is not None:
             assert again.response.headers == error.response.headers
             assert again.response.content == error.response.content
+
+
+def test_what_was_received_and_not_shown_is_on_it() -> None:
+    assert made(failure(Kind.TRUNCATED)).unshown == UNSHOWN
+
+
+def test_a_password_in_the_address_is_not_on_it() -> None:
+    request = httpx2.Request("POST", "https://user:secret@api.example.com/v1/messages")
+    error: Any = stream_error(failure(Kind.TRUNCATED), {}, [], Report("failed"), httpx2.Response(200, request=request))
+    assert str(error.request.url) == "https://api.example.com/v1/messages"
+
+
+def test_words_of_the_service_that_are_no_unicode_can_be_printed() -> None:
+    str(made(failure(Kind.REJECTED, 400, api_message="bad \ud800"))).encode()
+
+
+def test_what_the_transport_did_has_no_type_and_no_status() -> None:
+    error = made(failure(Kind.TRUNCATED))
+    assert error.type is None and error.status_code is None
 
 
 def test_it_can_be_read_by_a_process_that_has_imported_nothing() -> None:
@@ -139,7 +171,7 @@ def test_what_the_service_says_is_kept_short_and_on_one_line() -> None:
     failed = failure(Kind.REJECTED, 400, api_message="No.\n\nReally   not. " + "x" * 5000)
     said = sentence(failed, {}, Report("failed", (AttemptRecord(1, "first", 0.0, 0.0),)))
     assert "(No. Really not. xxx" in said and len(said) < 500
-    assert said.endswith("after 1 attempt in 0.0 s; nothing of the reply was received")
+    assert said.endswith("after 1 attempt in 0.0 s; nothing of the reply was shown")
 
 
 @every_class

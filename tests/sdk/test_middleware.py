@@ -40,6 +40,32 @@ def test_a_failure_before_anything_was_shown_is_invisible(way: Way) -> None:
         assert playing.sent[0][1] == playing.sent[1][1]
 
 
+def test_switched_off_it_does_not_mind_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIDSTREAM_SILENCE_S", "soon")
+    playing = Playing("http-529; then ok")
+    recovery = midstream.Recovery(enabled=False)
+    assert call(FOUR_WAYS[1], over(playing, middleware=[recovery], max_retries=0)).error is not None
+    with pytest.raises(midstream.PolicyError, match="MIDSTREAM_SILENCE_S"):
+        midstream.Recovery()
+
+
+def test_time_stands_still_when_the_stream_is_over() -> None:
+    with over(Playing(), middleware=[midstream.Recovery(QUICK)])(is_async=False) as client:
+        with client.messages.stream(**ASKED) as stream:
+            stream.until_done()
+            first = midstream.report(stream)
+            assert midstream.report(stream) == first and first.outcome == "complete"
+
+
+@four_ways
+def test_a_short_timeout_of_the_callers_leaves_time_for_another_attempt(way: Way) -> None:
+    policy = midstream.Policy(attempts=2, backoff_s=(0, 0), elapsed_s=100)
+    playing = Playing("silence@event=0; then ok")
+    seen = call(way, over(playing, middleware=[midstream.Recovery(policy)]), timeout=0.2)
+    assert seen.error is None and len(playing.sent) == 2
+    assert seen.report is not None and seen.report.elapsed_s < 50
+
+
 def test_the_caller_gets_the_sdks_own_objects() -> None:
     with over(Playing(), middleware=[midstream.Recovery(QUICK)])(is_async=False) as client:
         stream = client.messages.create(**ASKED, stream=True)

@@ -95,6 +95,7 @@ class Pump(_Loop):
                 return data
 
     def _over(self) -> None:
+        self.clock.leave()
         if self.ending is None and type(self._wait) is Done:
             self._ended(self._wait)
         if self._finished:
@@ -107,6 +108,7 @@ class Pump(_Loop):
 
     def close(self) -> None:
         """The consumer leaves. May be called at any time, by any thread, and again."""
+        self.clock.leave()
         if self.ending is None:
             if type(self._wait) is Done:
                 self._over()
@@ -159,6 +161,7 @@ class AsyncPump(_Loop):
                 return data
 
     async def _over(self) -> None:
+        self.clock.leave()
         if self.ending is None and type(self._wait) is Done:
             self._ended(self._wait)
         if self._finished:
@@ -171,6 +174,7 @@ class AsyncPump(_Loop):
 
     async def close(self) -> None:
         """The consumer leaves."""
+        self.clock.leave()
         if self.ending is None:
             if type(self._wait) is Done:
                 await self._over()

@@ -136,7 +136,7 @@ class Anthropic:
 
     def end(self) -> Events:
         frame = self._frames.parse_pending()
-        if frame is None:
+        if frame is None or not isinstance(parse(frame.data), dict):
             return []
         # Only a frame whose JSON is whole is believed; its blank line is restored, as an encoder would have sent it.
         event = _read(frame.name, frame.data, self._frames.pending.rstrip(b"\r\n") + _BLOCK_END)

@@ -172,11 +172,27 @@ class Block:
             content["thinking" if self.type == "thinking" else "text"] = self.text
         return content
 
+    def received(self) -> Fields:
+        """As `content`; input that is no JSON object (yet) stands in ``partial_json``, as it came."""
+        cut = self.grows_by == "input_json_delta" and self.input is None
+        return {**self.content(), "partial_json": "".join(self.parts)} if cut else self.content()
+
 
 class Message:
     """What is known of one message. Feed it events in order."""
 
-    __slots__ = ("awaited", "blocks", "extras", "fields", "open", "started", "state", "stop_reason", "usage")
+    __slots__ = (
+        "awaited",
+        "blocks",
+        "extras",
+        "fields",
+        "open",
+        "said_early",
+        "started",
+        "state",
+        "stop_reason",
+        "usage",
+    )
 
     def __init__(self) -> None:
         self.state = State.EMPTY
@@ -189,6 +205,8 @@ class Message:
         """The ids of the server and MCP calls that are whole and whose result has not come."""
         self.open: Block | None = None
         self.stop_reason: str | None = None
+        self.said_early: str | None = None
+        """A stop reason that stood in ``message_start`` already, and counts when the message stops."""
         self.usage: Fields = {}
         """Cumulative: later values replace earlier ones."""
         self.extras: list[Fields] = []
@@ -234,6 +252,7 @@ class Message:
                 self._stopping(event)
             case _:
                 assert isinstance(event, MessageStopped)
+                self.stop_reason = self.stop_reason or self.said_early
                 if self.stop_reason is None:
                     return "message_stop without a stop reason"
                 self._note(event.fields, {"type"})
@@ -254,7 +273,9 @@ class Message:
             block.closed = True
             self.blocks.append(block)
         reason = message.get("stop_reason")
-        self.stop_reason = reason if isinstance(reason, str) and reason else None
+        self.said_early = reason if isinstance(reason, str) and reason else None
+        # Together with its content it says that this is all; without, the content is still to come.
+        self.stop_reason = self.said_early if self.blocks else None
         if isinstance(usage := message.get("usage"), dict):
             self.usage = dict(usage)
 

@@ -5,9 +5,19 @@ Rule: knows what arrived and what of it may be shown; what to do when it breaks 
 
 from dataclasses import replace
 from enum import Enum
+from itertools import takewhile
 
 from midstream.protocol.dialects import Anthropic, Bedrock, Dialect, dump, parse
-from midstream.protocol.events import BlockGrew, ErrorReported, Event, Fields, MessageStopping, Pinged, Unreadable
+from midstream.protocol.events import (
+    BlockGrew,
+    ErrorReported,
+    Event,
+    Fields,
+    MessageStopping,
+    Pinged,
+    Unreadable,
+    Unrecognised,
+)
 from midstream.protocol.message import STEPS, Block, Message, State
 from midstream.recovery import classify
 from midstream.recovery.commit import Commit, Rules
@@ -151,6 +161,8 @@ class Attempt:
             if failure is not None:
                 return failure
             if self.message.state is State.COMPLETE:
+                behind = takewhile(_means_nothing, events[number + 1 :])
+                out += [event for event in behind if not isinstance(event, Unreadable)]
                 return Verdict.COMPLETE
         return Verdict.GOING
 
@@ -299,14 +311,19 @@ class Attempt:
             return classify.from_error_event(fields, self.phase, self.record.request_id)
         return self.garbled("a document came instead of an event stream")
 
-    def close_record(self, now: float, failure: Failure | None) -> None:
+    def close_record(self, at: float, failure: Failure | None) -> None:
         """Writes down what the attempt came to."""
         record, message = self.record, self.message
-        record.ended_at, record.failure, record.showed = now, failure, self.showed
+        record.ended_at, record.failure, record.showed = at, failure, self.showed
         record.usage, record.usage_is_lower_bound = dict(message.usage), message.stop_reason is None
         record.message_id, record.model = _text(message.fields, "id"), _text(message.fields, "model")
         record.stop_reason = fit(message.stop_reason) or None
         record.output_tokens_estimated = generated_bytes(message) // BYTES_PER_TOKEN
+
+
+def _means_nothing(event: Event | Unreadable) -> bool:
+    """A ping or a comment: behind the message they are handed on, for the sake of the bytes."""
+    return isinstance(event, Pinged) or (isinstance(event, Unrecognised) and not event.name)
 
 
 def _says_nothing(begun: bytes) -> bool:

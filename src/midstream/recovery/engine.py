@@ -87,6 +87,8 @@ class Engine:
         self.history = History()
         self.failure: Failure | None = None
         """What ended the stream, if it failed."""
+        self.unshown: list[Fields] = []
+        """What the attempt that broke last had received and not shown, block by block."""
         self._request = request
         self._policy = policy
         self._around = surroundings
@@ -143,7 +145,7 @@ class Engine:
             case Doing.READING, Ended():
                 return self._ended(now)
             case Doing.OPENING, Opened():
-                return Step([], self._opened(input))
+                return Step([], self._opened(input, now))
             case Doing.REFUSED, Received() | Ended():
                 return self._refused(input, now)
             case Doing.SLEEPING, Elapsed():
@@ -169,7 +171,7 @@ class Engine:
         self._attempts += 1
         number = len(self.history.attempts) + 1
         name = "first" if number == 1 else f"continue ({plan.form})" if isinstance(plan, Continue) else "restart"
-        record = AttemptRecord(number, name, self._delay_s, now)
+        record = AttemptRecord(number, name, self._delay_s, now - self._started_at)
         self.history.attempts.append(record)
         total_at = NEVER if policy.elapsed_s is None else self._started_at + policy.elapsed_s
         watch = Watch(policy, self._request.size_bytes, now, total_at, self._pings)
@@ -184,12 +186,12 @@ class Engine:
         self._doing = Doing.OPENING
         return Open(plan.body if isinstance(plan, Continue) else None, watch.deadline, policy.connect_s)
 
-    def _opened(self, opened: Opened) -> Wait:
+    def _opened(self, opened: Opened, now: float) -> Wait:
         attempt = self._current
         attempt.headers = opened.headers
         attempt.record.status = opened.status
         attempt.record.request_id = classify.request_id_of(opened.headers)
-        attempt.watch.opened(opened.read_timeout_s)
+        attempt.watch.opened(opened.read_timeout_s, now)
         self._doing = Doing.READING if 200 <= opened.status < 300 else Doing.REFUSED
         return Read(attempt.watch.deadline)
 
@@ -219,7 +221,7 @@ class Engine:
         if isinstance(outcome, Failure):
             return self._fail(outcome, out, now)
         if outcome is Verdict.COMPLETE:
-            self._current.close_record(now, None)
+            self._current.close_record(now - self._started_at, None)
             self._note_attempt()
             return self._finish(out)
         if outcome is Verdict.EXTEND:
@@ -267,7 +269,7 @@ class Engine:
 
     def _fail(self, failure: Failure, out: list[Event], now: float) -> Step:
         attempt = self._current
-        attempt.close_record(now, failure)
+        attempt.close_record(now - self._started_at, failure)
         self._note_attempt()
         if attempt.settled:
             self.history.stop_added = True
@@ -293,6 +295,7 @@ class Engine:
             name = name_of(block) if "name" in block.fields else None
             why = "not finished when the attempt broke" if not block.closed else "not shown when the attempt broke"
             self.history.dropped.append(DroppedRecord(attempt.record.number, fit(block.type), name, why))
+        self.unshown = [block.received() for block in dropped]
         self._attempt = None
         return dropped
 
@@ -369,7 +372,7 @@ class Engine:
         event = attempt.rest[0]
         assert isinstance(event, MessageStopping)
         attempt.message.receive(event)
-        attempt.close_record(now, None)
+        attempt.close_record(now - self._started_at, None)
         self._note_attempt()
         self._absorb(attempt)
         self._stop_held, self._paid_bytes, self._cause = event.fields, paid_bytes, None

@@ -1,6 +1,7 @@
 """What happened to one stream, as the engine saw it.
 
-Rule: plain records, filled in by the engine, read by reports. No contents of request or reply.
+Rule: plain records, filled in by the engine, read by reports. No contents of request or reply, but for
+the service's own words in a `Failure`, which `Report.to_dict` leaves out.
 """
 
 import unicodedata
@@ -13,9 +14,9 @@ NAME_CHARS_MAX = 200
 """Tool names have at most 128 characters, ids about 40: longer ones are somebody's joke."""
 
 
-def fit(name: object) -> str:
+def fit(name: object, *, most: int = NAME_CHARS_MAX) -> str:
     """A name that came from outside, made fit for a log, a report or a sentence: bounded, one line, printable."""
-    text = str(name)[:NAME_CHARS_MAX] if isinstance(name, str) else ""
+    text = name[:most] if isinstance(name, str) else ""
     return "".join("\ufffd" if unicodedata.category(char) in ("Cc", "Cs") else char for char in text)
 
 
@@ -29,7 +30,7 @@ class AttemptRecord:
     delay_s: float
     """How long was waited before it."""
     began_at: float
-    """On the engine's clock, which stands still while the consumer works."""
+    """Seconds since the stream began, on the engine's clock, which stands still while the consumer works."""
     ended_at: float | None = None
     status: int | None = None
     request_id: str | None = None

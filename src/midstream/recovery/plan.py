@@ -31,6 +31,12 @@ SENT_BACK = {"text", "thinking", "redacted_thinking", "compaction", "container_u
 """Known block types that may be sent back as they are; calls and results in pairs besides."""
 
 
+RESULTS = {"web_search_tool_result", "web_fetch_tool_result", "code_execution_tool_result", "mcp_tool_result"}
+RESULTS |= {"bash_code_execution_tool_result", "text_editor_code_execution_tool_result", "tool_search_tool_result"}
+RESULTS |= {"advisor_tool_result"}
+"""Results that may be sent back behind their call. Source: the SDK's ``types/beta/beta_content_block_param.py``."""
+
+
 class Where(StrEnum):
     """What was cut."""
 
@@ -293,10 +299,9 @@ def user_turn(cut: Cut, anchor: Anchor | None, element: str | None, marker: str 
 
 def sent_back(situation: Situation) -> list[Fields]:
     """What of the shown reply is sent back: only what the API takes (its rules: api-facts §2.7 and §2.8)."""
-    calls_before, _ = situation.request.calls_and_results()
     blocks = situation.shown.blocks
     answered = {result_of(block) for block in blocks}
-    called = {block.id for block in blocks} | calls_before
+    called = {block.id for block in blocks} | situation.request.call_ids()
     content = [block.content() for block in blocks if _may_be_sent_back(block, answered, called, situation.elsewhere)]
     while content and content[-1]["type"] in ("thinking", "redacted_thinking"):
         content.pop()
@@ -311,7 +316,7 @@ def _may_be_sent_back(block: Block, answered: set[str | None], called: set[str],
     if block.type in ("server_tool_use", "mcp_tool_use"):
         return block.id in answered
     if (answers := result_of(block)) is not None:
-        return answers in called and block.type.endswith("_tool_result")
+        return answers in called and block.type in RESULTS
     return block.type in SENT_BACK
 
 

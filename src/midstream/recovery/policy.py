@@ -102,7 +102,8 @@ class Policy:
     """Characters of a continuation that are held until the join is decided. Default 2,000: ten anchors of the longest
     kind."""
     seam_hold_s: float = 5.0
-    """Seconds for the same. Default 5: a pause that a reader forgives."""
+    """Seconds for the same. Default 5: a pause that a reader forgives. In the SDK it is looked at when something
+    arrives: a wait of the SDK's cannot be ended without its connection; until then the limit of silence counts."""
 
     def __post_init__(self) -> None:
         values = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -93,15 +93,9 @@ class Request:
             return "the request's messages are no list"
         return None
 
-    def calls_and_results(self) -> tuple[set[str], set[str]]:
-        """The ids of the tool calls, and of the calls that results answer, in the caller's own messages."""
-        calls, results = set[str](), set[str]()
-        for block in self._blocks():
-            if isinstance(id := block.get("id"), str):
-                calls.add(id)
-            if isinstance(id := block.get("tool_use_id"), str):
-                results.add(id)
-        return calls, results
+    def call_ids(self) -> set[str]:
+        """The ids of the tool calls in the caller's own messages."""
+        return {id for block in self._blocks() if isinstance(id := block.get("id"), str)}
 
     def _blocks(self) -> Iterator[dict[str, Any]]:
         messages = self.body.get("messages")

@@ -245,10 +245,10 @@ class Splice:
         if started is None or started.index != event.index:
             return []
         out = self._end_text()
-        if event.index not in self._indices:
-            return out  # an empty text, or one that was all tags: there is no block
-        fields = {**event.fields, "index": self._indices[event.index]}
         self._start = None
+        if event.index not in self._indices or not (self.showed or out):
+            return out  # an empty text, or one that was all tags: there is no block, and the cut one stays open
+        fields = {**event.fields, "index": self._indices[event.index]}
         return [*out, BlockStopped(self._indices[event.index], fields, self._encode(fields))]
 
     def _end_text(self) -> list[Event]:

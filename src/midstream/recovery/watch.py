@@ -29,11 +29,12 @@ class Watch:
         self.quiet_until = 0.0
         """Before this no limit passes; known so that not every chunk must look at all of them."""
 
-    def opened(self, read_timeout_s: float | None) -> None:
-        """The headers are here; the caller's own read timeout is the upper limit of the silence."""
+    def opened(self, read_timeout_s: float | None, now: float) -> None:
+        """The headers are here; the caller's own read timeout is the upper limit of the silence, from now on."""
         if read_timeout_s is not None and read_timeout_s > 0:
             self._read_timeout_s = read_timeout_s
             self._set_limits()
+            self.silence_at = now + read_timeout_s
 
     def heard(self, now: float) -> float:
         """A byte came; the deadline of the next read."""
@@ -81,15 +82,20 @@ class Watch:
     def deadline(self) -> float:
         """When the wait must end."""
         if not self.begun:
-            return min(self.first_at, self.total_at)
+            return min(self.first_at, self.total_at, self._early_silence_at)
         return min(self.silence_at, self.progress_at, self.total_at)
+
+    @property
+    def _early_silence_at(self) -> float:
+        """Before the first event only the caller's own limit counts as silence: the service may take its time."""
+        return NEVER if self._read_timeout_s == NEVER else self.silence_at
 
     def expired(self, now: float) -> str | None:
         """Which limit has passed: ``total``, ``first``, ``silence`` or ``progress``."""
         if now >= self.total_at:
             return "total"
         if not self.begun:
-            return "first" if now >= self.first_at else None
+            return "silence" if now >= self._early_silence_at else "first" if now >= self.first_at else None
         if now >= self.silence_at:
             return "silence"
         return "progress" if now >= self.progress_at else None

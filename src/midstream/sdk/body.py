@@ -51,7 +51,8 @@ class _Told(Generic[P]):
         self._story.tell(self._pump.engine, outcome)
         report = self._story.report(self._pump.engine, outcome)
         response = self._port.last_response or httpx2.Response(200, request=self._port.last_request or _NOWHERE)
-        return stream_error(failure, self._pump.engine.snapshot(), report, response)
+        engine = self._pump.engine
+        return stream_error(failure, engine.snapshot(), engine.unshown, report, response)
 
     def _over(self) -> StreamError | None:
         """The stream gives no more: because it is complete (``None``), or because of this."""

@@ -5,13 +5,14 @@ Rule: which class a failure becomes stands in one table; no exception holds a cr
 
 import json
 from functools import cache
-from typing import Any, get_args
+from typing import Any, TypeAlias, get_args
 
 import anthropic
 import httpx2
 
 from midstream.errors import StreamError
 from midstream.recovery.failure import Failure, Kind, status_of
+from midstream.recovery.history import fit
 from midstream.reports import Report
 
 _PLAIN: dict[Kind, type[anthropic.APIError]] = {
@@ -46,6 +47,9 @@ _BY_STATUS: dict[int, str] = {
 }
 """The SDK's classes. Source: ``anthropic/_exceptions.py``; a version that lacks one has the more general one."""
 
+Received: TypeAlias = tuple[dict[str, Any], list[dict[str, Any]]]
+"""What was shown, and what was not."""
+
 _WHAT: dict[Kind, str] = {
     Kind.TRUNCATED: "the stream was cut short",
     Kind.DISCONNECTED: "the connection was lost",
@@ -66,13 +70,19 @@ _NOT_KEPT = frozenset({"content-encoding", "content-length", "transfer-encoding"
 """Headers that describe bytes which are gone, or that let somebody in."""
 
 
-def stream_error(failure: Failure, partial: dict[str, Any], report: Report, response: httpx2.Response) -> StreamError:
+def stream_error(
+    failure: Failure,
+    partial: dict[str, Any],
+    unshown: list[dict[str, Any]],
+    report: Report,
+    response: httpx2.Response,
+) -> StreamError:
     """The exception for a failed stream.
 
     ``response`` is that of the last attempt (or a stand-in, where there was none): its headers and its URL are kept,
     the request's headers and body are not.
     """
-    return _make(sdk_class(failure), failure, partial, report, _detached(response, failure))
+    return _make(sdk_class(failure), failure, (partial, unshown), report, _detached(response, failure))
 
 
 def sdk_class(failure: Failure) -> type[anthropic.APIError]:
@@ -107,17 +117,16 @@ def _combined(found: type[anthropic.APIError]) -> type[StreamError]:
 def _make(
     found: type[anthropic.APIError],
     failure: Failure,
-    partial: dict[str, Any],
+    received: Received,
     report: Report,
     response: httpx2.Response,
 ) -> StreamError:
+    partial, unshown = received
     message = sentence(failure, partial, report)
     combined = _combined(found)  # type: ignore[arg-type]
     error = combined.__new__(combined)
     if issubclass(found, anthropic.APIStatusError):
         found.__init__(error, message, response=response, body=failure.body)  # type: ignore[arg-type]
-        error.request_id = failure.request_id or error.request_id  # type: ignore[attr-defined]
-        error.type = failure.error_type or getattr(error, "type", None)  # type: ignore[attr-defined]
         error.api_message = failure.api_message  # type: ignore[attr-defined]
     elif issubclass(found, anthropic.APIResponseValidationError):
         found.__init__(error, response, failure.body, message=message)  # type: ignore[arg-type]
@@ -125,9 +134,9 @@ def _make(
         anthropic.APIError.__init__(error, message, response.request, body=failure.body)  # type: ignore[arg-type]
     error.args = (message,)
     error.message = message  # type: ignore[attr-defined]
-    if not hasattr(error, "request_id"):
-        error.request_id = failure.request_id  # type: ignore[attr-defined]
-    error.failure, error.partial, error.report = failure, partial, report
+    error.request_id = failure.request_id or error.request_id
+    error.type = failure.error_type or error.type
+    error.failure, error.partial, error.report, error.unshown = failure, partial, report, unshown
     return error
 
 
@@ -136,27 +145,28 @@ def _reduce(error: Any) -> tuple[Any, ...]:
     response = getattr(error, "response", None)
     status = None if response is None else response.status_code
     headers = [] if response is None else response.headers.multi_items()
-    return _rebuild, (found, error.failure, error.partial, error.report, status, headers, str(error.request.url))
+    received = (error.partial, error.unshown)
+    return _rebuild, (found, error.failure, received, error.report, status, headers, str(error.request.url))
 
 
 def _rebuild(
     found: type[anthropic.APIError],
     failure: Failure,
-    partial: dict[str, Any],
+    received: Received,
     report: Report,
     status: int | None,
     headers: list[tuple[str, str]],
     url: str,
 ) -> StreamError:
     response = httpx2.Response(status or 200, headers=headers, request=httpx2.Request("POST", url))
-    return _make(found, failure, partial, report, _detached(response, failure))
+    return _make(found, failure, received, report, _detached(response, failure))
 
 
 def _detached(response: httpx2.Response, failure: Failure) -> httpx2.Response:
     """The response without its stream, and with a request that holds no credentials and no contents."""
     status = status_of(failure) or response.status_code
     headers = [(k, v) for k, v in response.headers.multi_items() if k.lower() not in _NOT_KEPT]
-    request = httpx2.Request(response.request.method, str(response.request.url))
+    request = httpx2.Request(response.request.method, response.request.url.copy_with(userinfo=b""))
     body = failure.body
     content = body.encode() if isinstance(body, str) else b"" if body is None else json.dumps(body).encode()
     return httpx2.Response(status, headers=headers, content=content, request=request)
@@ -165,16 +175,16 @@ def _detached(response: httpx2.Response, failure: Failure) -> httpx2.Response:
 def sentence(failure: Failure, partial: dict[str, Any], report: Report) -> str:
     """What broke, with the numbers in it, in one sentence."""
     what = _WHAT[failure.kind]
-    said = " ".join((failure.api_message or failure.detail).split())
+    said = fit(" ".join((failure.api_message or failure.detail).split())[:300], most=300)
     attempts = len(report.attempts)
     tried = f"{attempts} attempt{'s' if attempts != 1 else ''} in {report.elapsed_s:.1f} s"
-    return f"{what}{f' ({said[:300]})' if said else ''}, after {tried}; {_kept(partial)}"
+    return f"{what}{f' ({said})' if said else ''}, after {tried}; {_kept(partial)}"
 
 
 def _kept(partial: dict[str, Any]) -> str:
     blocks = partial.get("content", [])
     if not blocks:
-        return "nothing of the reply was received"
+        return "nothing of the reply was shown"
     texts = [block.get("text") for block in blocks]
     characters = sum(len(text) for text in texts if isinstance(text, str))
     return f"{characters:,} characters in {len(blocks)} block{'s' if len(blocks) != 1 else ''} kept in .partial"

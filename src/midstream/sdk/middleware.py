@@ -1,7 +1,7 @@
 """`Recovery`: one line in the caller's program, and its streams complete or fail honestly.
 
-Rule: the SDK's documented middleware hook and nothing else. Calls that are no streamed Messages calls pass through
-untouched.
+Rule: the SDK's documented middleware hook and nothing else (but for `call.client_of`, without which it does less well).
+Calls that are no streamed Messages calls pass through untouched.
 """
 
 import random
@@ -65,7 +65,9 @@ class Recovery(anthropic.Middleware):
     ) -> None:
         if policy is not None and not isinstance(policy, PurePolicy):
             raise TypeError(f"policy must be a midstream.Policy, not {type(policy).__name__}")
-        self.policy: PurePolicy = Policy() if policy is None else policy
+        if policy is None:
+            policy = Policy() if enabled else PurePolicy()  # the plain SDK does not mind what the environment says
+        self.policy: PurePolicy = policy
         self.enabled = enabled
         self._on_report = on_report
         self._on_recovery = on_recovery

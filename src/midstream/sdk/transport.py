@@ -101,19 +101,17 @@ class _Port:
         timeout = self._limits.of_attempt(wait, self._clock(), watched=self._watches_headers)
         return attempt_request(self._request, wait.body, timeout)
 
-    def _answered(self, answer: Any) -> Opened:
+    def _answered(self, answer: Any, *, watched: bool) -> Opened:
         response: httpx2.Response = answer.http_response
         self._response = self.last_response = response
         self.last_request = response.request
         if not self._answered_well and response.is_success:
             self._first, self._answered_well = answer, True
-        return Opened(response.status_code, _headers(response), self._limits.read_timeout_s)
-
-    def _limit_reads(self, response: httpx2.Response, *, watched: bool) -> None:
-        """httpx2 takes the read timeout from the request when the body is first read (HTTP/1.1)."""
+        limit_s = self._limits.of_reads(watched=watched)
         timeout = response.request.extensions.get("timeout")
         if isinstance(timeout, dict):
-            timeout["read"] = self._limits.of_reads(watched=watched)
+            timeout["read"] = limit_s  # httpx2 takes it from here when the body is first read (HTTP/1.1)
+        return Opened(response.status_code, _headers(response), limit_s)
 
     def _failed_to_open(self, problem: Exception, wait: Open) -> Input:
         if isinstance(problem, anthropic.APIConnectionError):
@@ -125,7 +123,10 @@ class _Port:
             return Broke("connect", type(problem).__name__)
         return heard
 
-    def _timed_out(self, deadline: float) -> Elapsed:
+    def _timed_out(self, deadline: float) -> Input:
+        """The wait is over, by a timer that may be a moment ahead of the engine's clock."""
+        if self.closed:  # that is what ended it
+            return Broke("closed")
         self._clock.skip_to(deadline)
         return Elapsed()
 
@@ -171,7 +172,9 @@ class SyncPort(_Port):
         assert isinstance(wait, Sleep)
         self._drop()
         self._watched.sleep(max(0.0, wait.deadline - self._clock()))
-        return self._timed_out(wait.deadline)
+        if not self.closed:
+            self._clock.skip_to(wait.deadline)
+        return Elapsed()
 
     def _open(self, wait: Open) -> Input:
         self._drop()
@@ -179,13 +182,12 @@ class SyncPort(_Port):
             answer = self._call_next(self._attempt(wait))
         except Exception as problem:
             return self._failed_to_open(problem, wait)
-        heard = self._answered(answer)
+        # The watchdog sees to the limits, where it can; else the silence alone is bounded, by httpx2.
+        self._watched.watch(answer.http_response)
+        heard = self._answered(answer, watched=self._watched.can_bite)
         if self.closed:  # the consumer left while the request was under way
             self._drop()
             return Broke("closed")
-        self._watched.watch(answer.http_response)
-        # The watchdog sees to the limits, where it can; else the silence alone is bounded, by httpx2.
-        self._limit_reads(answer.http_response, watched=self._watched.can_bite)
         self._chunks = _chunks_of(answer.http_response)
         return heard
 
@@ -253,7 +255,9 @@ class AsyncPort(_Port):
         await self._drop()
         if not self.closed:
             await self._alarm.sleep(max(0.0, wait.deadline - self._clock()))
-        return self._timed_out(wait.deadline)
+        if not self.closed:
+            self._clock.skip_to(wait.deadline)
+        return Elapsed()
 
     async def _open(self, wait: Open) -> Input:
         await self._drop()
@@ -264,11 +268,10 @@ class AsyncPort(_Port):
             return self._failed_to_open(problem, wait)
         if answer is None:
             return Elapsed()
-        heard = self._answered(answer)
+        heard = self._answered(answer, watched=True)
         if self.closed:  # the consumer left while the request was under way
             await self._drop()
             return Broke("closed")
-        self._limit_reads(answer.http_response, watched=True)
         self._chunks = _async_chunks_of(answer.http_response)
         return heard
 
