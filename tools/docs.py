@@ -14,6 +14,7 @@ import dataclasses
 import inspect
 import io
 import itertools
+import json
 import os
 import re
 import sys
@@ -63,12 +64,22 @@ def policy_table() -> str:
     return "\n".join(["| argument | environment | default | |", "| --- | --- | --- | --- |", *rows, ""])
 
 
+def bench_table() -> str:
+    """The last run of the bench that was kept, as a table."""
+    rows = [
+        f"| {row['claim']} | {row['needs']} | {row['ratio']:.2f}× | {row['ours_us']:.2f} | {row['theirs_us']:.2f} |"
+        for row in json.loads((ROOT / "bench" / "baseline.json").read_text())["rows"]
+    ]
+    heads = ["| per event | required | measured | µs, ours | µs, beside |", "| --- | --- | --- | --- | --- |"]
+    return "\n".join([*heads, *rows, ""])
+
+
 def generate(name: str) -> str:
     """The text that belongs between the marks of this name."""
     words = name.split()
     if words[0] == "midstream":
         return command_help(words[1:])
-    makers: dict[str, Callable[[], str]] = {"policy": policy_table}
+    makers: dict[str, Callable[[], str]] = {"policy": policy_table, "bench": bench_table}
     return makers[name]()
 
 
