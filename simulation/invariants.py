@@ -174,6 +174,8 @@ class Invariants:
         kinds, policy = set(self.feed.kinds), self.policy
         if self.total_at < NEVER:
             kinds |= {"stalled", "garbled"} if self.feed.fault.endswith(" 200") else {"stalled"}
+            # The time may be over before the body has come that says more than the status.
+            kinds |= {"HTTP 429": {"rate_limited"}, "HTTP 400": {"rejected"}}.get(self.feed.fault, set())
         if policy.held_bytes_max < 1 << 20 or policy.frame_bytes_max < 1 << 20:
             kinds.add("limit")
         if self.reply is not None:
