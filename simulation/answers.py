@@ -159,6 +159,9 @@ class Draw:
         """A text, perhaps with citations."""
         rng = self.rng
         text = draw_text(rng)
+        if any(len(before.text) >= 64 and text.startswith(before.text) for before in self.parts):
+            # That a whole text is said again cannot be told from a model that starts over (§7, rule 3).
+            text = f"Once more. {text}"
         cited = not self.asked.structured and rng.random() < 0.08
         start: Fields = {"type": "text", "text": "", "citations": []} if cited else {"type": "text", "text": ""}
         self.parts.append(Part("text", start, text=text, cited=cited))
