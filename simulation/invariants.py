@@ -192,7 +192,7 @@ class Invariants:
     def _check_next(self, failure: Failure, wait: object) -> None:
         """Whether there had to be a further attempt, or must not be one, and when."""
         policy, hints, source = self.policy, self.feed.hints, self.source
-        if source.stop_reason is not None and self.engine.history.stop_added:
+        if (source.stop_reason is not None or not self.frame_sure) and self.engine.history.stop_added:
             if type(wait) is not Done or wait.failure is not None:
                 raise Violation("a failure after the stop reason")
             return

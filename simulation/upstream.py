@@ -76,6 +76,8 @@ def read_request(body: Fields, original: int) -> Asked | None:
     content = turns[0]["content"] if len(turns) == 2 else []
     words = turns[-1]["content"]
     asked = Asked("quote" if words.startswith(QUOTED) else "turn", content, words)
+    if asked.form == "quote":
+        return asked  # what is quoted may hold such tags of its own
     if found := _ELEMENT.search(words):
         asked.element, asked.anchor = found.groups()
     if found := _MARKER.search(words):
