@@ -172,9 +172,8 @@ class World(Invariants):
                 self.pings_sure = False  # half a ping, or rubbish after it, may be one
                 self.frame_sure = False  # and the frame that was cut may be whole: rubbish is a line without a name
             self.heard_at = now
-            # Rubbish on a line of its own is passed over, and its blank line ends the frame that lacked only that.
-            glued = feed.sse and feed.sent_bytes > feed.cut_at and feed.cut_at + 1 in feed.ends
-            self._note(min(feed.sent_bytes, feed.cut_at + glued))
+            glued = feed.hints.get("ends_a_frame") and feed.sent_bytes > feed.cut_at and feed.cut_at + 1 in feed.ends
+            self._note(min(feed.sent_bytes, feed.cut_at + bool(glued)))
             source.pings += input.data is feed.ping and feed.cut_at in (0, *feed.ends)
         elif type(input) is Opened:
             pass
