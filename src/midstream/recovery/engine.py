@@ -96,7 +96,7 @@ class Engine:
         self._hold_live_after_s = hold_live_after_s
         self._doing = Doing.SLEEPING
         self._next: Plan = Restart()
-        self._delay_s = 0.0
+        self._delay_s = self._started_at = 0.0
         self._attempt: Attempt | None = None
         self._shown = Message()  # what the consumer has of the attempts before this one
         self._usages: list[Fields] = []  # of the attempts that were shown
@@ -109,7 +109,6 @@ class Engine:
         self._pings = 0
         self._wire_name: str | None = None
         self._stop_held: Fields | None = None  # the message_delta with max_tokens, while the reply is continued
-        self._started_at = 0.0
         live = [kind for name, kinds in LIVE_BLOCKS.items() if getattr(policy, name) == "live" for kind in kinds]
         held = request.structured and policy.structured == "hold"
         self._rules = Rules(frozenset(live), held, request.eager_tools)
@@ -279,18 +278,22 @@ class Engine:
             return self._give_up(failure, out, "recovery is switched off")
         return self._recover(attempt, failure, dropped, out, now)
 
+    def _standing(self, attempt: Attempt) -> tuple[Message, list[Block]]:
+        """What the consumer has, this attempt's part included; and the blocks of it that were not shown."""
+        commit, splice = attempt.commit, attempt.splice
+        if splice is None:
+            return shown_of(attempt.message, commit)
+        dropped = [*splice.withheld, *attempt.message.blocks[commit.shown + commit.live :]]
+        if not splice.showed:  # nothing new: what was cut is still what was cut before
+            dropped = [block for block in dropped if block.type not in ("text", "thinking", "redacted_thinking")]
+        return self._shown, dropped
+
     def _absorb(self, attempt: Attempt) -> list[Block]:
         """Adds what the attempt showed to what the consumer has; returns the blocks that it did not show."""
-        commit, message, splice = attempt.commit, attempt.message, attempt.splice
-        if splice is None:
-            self._shown, dropped = shown_of(message, commit)
-        else:
-            dropped = [*splice.withheld, *message.blocks[commit.shown + commit.live :]]
-            if not splice.showed:  # nothing new: what was cut is still what was cut before
-                dropped = [block for block in dropped if block.type not in ("text", "thinking", "redacted_thinking")]
+        self._shown, dropped = self._standing(attempt)
         if attempt.showed:
             self._attempts, self._cut, self._stop_held = 1, None, None
-            self._usages.append(dict(message.usage))
+            self._usages.append(dict(attempt.message.usage))
         for block in dropped:
             name = name_of(block) if "name" in block.fields else None
             why = "not finished when the attempt broke" if not block.closed else "not shown when the attempt broke"
@@ -355,9 +358,7 @@ class Engine:
     def _extend(self, out: list[Event], now: float) -> Step:
         """A reply that stopped at ``max_tokens`` is continued, because the policy says so; if there is a way."""
         attempt = self._current
-        shown, dropped = shown_of(attempt.message, attempt.commit)
-        if attempt.splice is not None:
-            shown = self._shown
+        shown, dropped = self._standing(attempt)
         paid_bytes = generated_bytes(shown)
         cut_before = None if attempt.showed else self._cut
         situation = Situation(self._request, shown, dropped, cut_before, paid_bytes=paid_bytes)
