@@ -216,12 +216,11 @@ class Model:
         rng, style, faithful, may_fail = self.rng, self.style, True, False
         said = f"<{asked.element}>{asked.anchor}</{asked.element}>" if asked.element else ""
         if asked.form == "prefix":
-            shown = self.answer.parts[seen.part].text[: seen.chars] if seen.part >= 0 else ""
-            stripped = (
-                shown[len(shown.rstrip()) :] if seen.blocks and kept(seen.blocks)[-1:] == seen.blocks[-1:] else ""
-            )
+            prefix = kept(seen.blocks)[-1:]
+            shown = prefix[0].get("text", "") if prefix else ""
+            stripped = shown[len(shown.rstrip()) :]
             again = not rest or rest[0].isspace() or rng.random() < 0.7
-            lead = stripped if again and (rest or rng.random() < 0.5) else ""
+            lead = stripped if again and prefix == seen.blocks[-1:] and (rest or rng.random() < 0.5) else ""
             following = rest or next((part.text for part in later if part.type == "text"), "")
             faithful = bool(lead) or not stripped or not following[:1].isspace()
         elif style in ("obedient", "lead-in", "white-space"):
@@ -233,10 +232,11 @@ class Model:
             lead, faithful = self.answer.parts[seen.part].text[: seen.chars], False
         else:
             lead = ""
-        if not said and (asked.where == "text" or asked.form == "quote") and self._looks_repeated(rest, seen):
-            faithful = False
-        if style not in ("obedient", "lead-in", "white-space") and said and self._looks_repeated(rest, seen):
-            faithful = False
+        if self._looks_repeated(rest or _next_text(later), seen):
+            if not said and (asked.where == "text" or asked.form == "quote"):
+                faithful = False
+            if style not in ("obedient", "lead-in", "white-space") and said:
+                faithful = False
         if not rest.strip() and not _says(later):
             may_fail = True  # nothing but blanks: as good as an empty answer
         tags = [name for name in (asked.element, asked.marker, "last_words", "reply_complete") if name]
@@ -343,6 +343,11 @@ def _thought() -> Part:
         {"type": "signature_delta", "signature": "Ym91bmQ="},
     ]
     return Part("thinking", {"type": "thinking", "thinking": "", "signature": ""}, deltas)
+
+
+def _next_text(parts: list[Part]) -> str:
+    """The text that comes at once, thinking and blanks aside: it may be glued to the one that was cut."""
+    return next((part.text for part in parts if not part.blank and not part.thinks), "")
 
 
 def _says(parts: list[Part]) -> bool:

@@ -148,6 +148,8 @@ class World(Invariants):
             and (not feed.items or now + feed.items[0][0] >= wait.wake_at)
         ):
             self.truth.strict = False  # the hold ends before the join is known (§7.1)
+            if self.reply is not None:
+                self.reply.faithful = False
         if not feed.items or now + feed.items[0][0] > until:
             if feed.items:
                 delay, late = feed.items.popleft()
@@ -178,7 +180,8 @@ class World(Invariants):
         elif type(input) is Opened:
             pass
         elif type(input) is not Elapsed and feed.sse and not source.over:
-            self._note(min(feed.sent_bytes, feed.cut_at) + 2)  # a last frame that lacks its blank line only
+            lacking = 2 if feed.sent_bytes <= feed.cut_at else int(bool(feed.hints.get("passed_over")))
+            self._note(min(feed.sent_bytes, feed.cut_at) + lacking)  # a last frame that lacks its blank line only
         if self.story is not None:
             self.tell(f"<- {input!r:.300}")
 

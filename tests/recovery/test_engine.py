@@ -698,3 +698,13 @@ def test_a_last_frame_that_lacks_its_blank_line_counts_before_the_break() -> Non
     drive = Drive().attempt(start(), text(0, "a"), stopping(), sse(STOP)[:-1]).breaks()
     assert drive.complete
     assert not drive.engine.history.stop_added
+
+
+@pytest.mark.parametrize("lost", ["ends", "breaks"])
+def test_a_stop_at_max_tokens_that_was_the_last_frame_is_the_end_where_it_cannot_be_extended(lost: str) -> None:
+    drive = Drive(policy=Policy(continue_max_tokens=1, attempts=1, attempts_total=1))
+    drive.attempt(start(), text(0, "a"), sse(stopping("max_tokens"))[:-1])
+    getattr(drive, lost)()
+    assert drive.complete
+    assert drive.message["stop_reason"] == "max_tokens"
+    assert drive.engine.history.stop_added

@@ -7,7 +7,7 @@ fragments are gathered in lists and joined when somebody asks.
 from enum import StrEnum
 from typing import Any
 
-from midstream.protocol.dialects import dump, parse
+from midstream.protocol.dialects import parse
 from midstream.protocol.events import (
     BlockGrew,
     BlockStarted,
@@ -310,11 +310,6 @@ def result_of(block: Block) -> str | None:
     """The id of the call that this block answers, if it is a result."""
     id = block.fields.get("tool_use_id")
     return id if isinstance(id, str) else None
-
-
-def size_bytes(value: Any) -> int:
-    """How long a JSON value is on the wire."""
-    return len(dump(value))
 
 
 _WIRE_NAMES = {

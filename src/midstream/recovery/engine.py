@@ -215,8 +215,12 @@ class Engine:
 
     # Reading.
 
-    def _concluded(self, outcome: Outcome, out: list[Event], now: float) -> Step:
-        """The attempt is over, or takes a turn."""
+    def _concluded(self, outcome: Outcome, out: list[Event], now: float, lost: Failure | None = None) -> Step:
+        """The attempt is over, or takes a turn. ``lost`` is what ended it, if no more bytes can come."""
+        if outcome is GOING:
+            if lost is None:
+                return Step(out, Read(self._current.watch.heard(now)))
+            outcome = lost
         if isinstance(outcome, Failure):
             return self._fail(outcome, out, now)
         if outcome is Verdict.COMPLETE:
@@ -224,14 +228,14 @@ class Engine:
             self._note_attempt()
             return self._finish(out)
         if outcome is Verdict.EXTEND:
-            return self._extend(out, now)
+            return self._extend(out, now, lost)
         self._doing = Doing.REFUSED
         return Step(out, Read(self._current.watch.deadline))
 
     def _ended(self, now: float) -> Step:
         attempt, out = self._current, list[Event]()
         outcome = attempt.end(now, out)
-        return self._concluded(attempt.truncated() if outcome is Verdict.GOING else outcome, out, now)
+        return self._concluded(outcome, out, now, attempt.truncated())
 
     def _lost(self, input: Broke | Elapsed, now: float) -> Step:
         attempt, out = self._current, list[Event]()
@@ -245,10 +249,8 @@ class Engine:
         if self._doing is Doing.REFUSED:
             return self._fail(self._refusal(), out, now)
         outcome = attempt.end(now, out)
-        if outcome is Verdict.GOING:
-            failure = classify.from_broke(input.reason, input.detail, attempt.phase)
-            outcome = replace(failure, request_id=attempt.record.request_id)
-        return self._concluded(outcome, out, now)
+        failure = classify.from_broke(input.reason, input.detail, attempt.phase)
+        return self._concluded(outcome, out, now, replace(failure, request_id=attempt.record.request_id))
 
     # The end of an attempt.
 
@@ -355,7 +357,7 @@ class Engine:
             assert problem is None, problem
         return self._finish([*out, *ending])
 
-    def _extend(self, out: list[Event], now: float) -> Step:
+    def _extend(self, out: list[Event], now: float, lost: Failure | None) -> Step:
         """A reply that stopped at ``max_tokens`` is continued, because the policy says so; if there is a way."""
         attempt = self._current
         shown, dropped = self._standing(attempt)
@@ -365,10 +367,7 @@ class Engine:
         plan = make_plan(situation, self._policy, self._around.memory)
         if not isinstance(plan, Continue) or len(self.history.attempts) >= self._policy.attempts_total:
             attempt.extendable = False
-            outcome = attempt.weigh(attempt.rest, now, out)
-            if outcome is Verdict.GOING:
-                return Step(out, Read(attempt.watch.heard(now)))
-            return self._concluded(outcome, out, now)
+            return self._concluded(attempt.weigh(attempt.rest, now, out), out, now, lost)
         self._extensions += 1
         event = attempt.rest[0]
         assert isinstance(event, MessageStopping)
