@@ -64,7 +64,10 @@ LAYERS = {
     "journal": _layer("protocol", "msgspec"),
     "drivers": _layer("protocol recovery errors reports", "msgspec httpx2"),
     "sdk": _layer("protocol recovery drivers settings errors reports", SDK_PACKAGES),
-    "gateway": _layer("protocol recovery drivers journal settings errors reports", "msgspec httpx2"),
+    "gateway": _layer(
+        "protocol recovery drivers journal settings errors reports",
+        "msgspec httptools uvloop aiohttp prometheus_client botocore google opentelemetry",
+    ),
     "faults": _layer("protocol", "msgspec"),
     "doctor": _layer("protocol recovery faults errors reports PUBLIC", "msgspec"),
     "demo": _layer("recovery.policy faults reports errors PUBLIC", "anthropic httpx2 rich"),

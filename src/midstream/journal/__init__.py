@@ -1,0 +1,4 @@
+"""An append-only record of what consumers may see.
+
+Rule: knows bytes and offsets, never what they mean.
+"""
