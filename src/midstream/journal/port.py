@@ -8,9 +8,11 @@ other kinds are for the gateway alone; they have no frames, and keep their place
 
 What a store promises:
 
-1. `Writer.append` never blocks and never raises for what the store meets; records are durable in the order of the calls.
+1. `Writer.append` never blocks and never raises for what the store meets; records are durable in the order of
+   the calls.
 2. Subscribers are told of records once they are durable *as the store's setting promises it*, in order, without a gap
-   and never twice; so what a consumer sees is in the journal first. `read` gives what subscribers may know, and no more.
+   and never twice; so what a consumer sees is in the journal first. `read` gives what subscribers may know, and no
+   more.
 3. One writer for each stream: `adopt` begins a new epoch, and what an earlier writer appends afterwards is refused
    (`Writer.fenced` becomes true), also when the earlier writer lives in another process.
 4. After a crash, `open_streams` and `read` give what was durable, without holes, up to a torn last write.
