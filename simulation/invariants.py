@@ -3,7 +3,7 @@
 Rule: asks the checkers and raises `Violation`; drives nothing, draws nothing.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from midstream.drivers.clock import Clock
 from midstream.protocol.dialects import Anthropic, Bedrock
@@ -197,6 +197,9 @@ class Invariants:
                 raise Violation("a failure after the stop reason")
             return
         way = way_on(self.consumer, source, self.call.facts, policy)
+        if failure.kind == "garbled" and type(wait) is not Done:
+            # The attempt was over before the end of its chunk: remote calls behind that place were not read.
+            way = way_on(self.consumer, source, self.call.facts, replace(policy, repeat_remote_tools=True))
         mcp = any(block.type == "mcp_tool_use" for block in self.consumer.blocks)
         goes_on = type(wait) is not Done
         refused = self.form is not None and failure.kind == "rejected" and not self.showed

@@ -6,10 +6,27 @@ Rule: read-only, JSON-able, and without contents of request or reply.
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from midstream.recovery.failure import Failure
-from midstream.recovery.history import AttemptRecord, DroppedRecord, History, SeamRecord
+from midstream.recovery.failure import Failure, Kind
+from midstream.recovery.history import AttemptRecord, DroppedRecord, History, SeamRecord, fit
 
 Outcome = Literal["complete", "failed", "closed", "running"]
+
+
+WHAT: dict[Kind, str] = {
+    Kind.TRUNCATED: "the stream was cut short",
+    Kind.DISCONNECTED: "the connection was lost",
+    Kind.SILENT: "the service fell silent",
+    Kind.STALLED: "the stream did not get on",
+    Kind.UNREACHABLE: "the service could not be reached",
+    Kind.OVERLOADED: "the service is overloaded",
+    Kind.RATE_LIMITED: "the rate limit was reached",
+    Kind.SERVER_ERROR: "the service reported an error",
+    Kind.TIMED_OUT: "the service timed out",
+    Kind.REJECTED: "the request was rejected",
+    Kind.GARBLED: "what came is not a Messages stream",
+    Kind.LIMIT: "a limit of midstream's own was reached",
+}
+"""A kind of failure, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +139,14 @@ def total_usage(attempts: list[AttemptRecord]) -> Usage:
         output += max(reported, attempt.output_tokens_estimated) if broke else reported
         lower_bound = lower_bound or broke
     return Usage(output_tokens=output, is_lower_bound=lower_bound, **totals)
+
+
+def sentence(failure: Failure, report: Report) -> str:
+    """What broke, with the numbers in it, in one sentence. It may hold the service's own words."""
+    said = fit(" ".join((failure.api_message or failure.detail).split())[:300], most=300)
+    attempts = len(report.attempts)
+    tried = f"{attempts} attempt{'s' if attempts != 1 else ''} in {report.elapsed_s:.1f} s"
+    return f"{WHAT[failure.kind]}{f' ({said})' if said else ''}, after {tried}"
 
 
 def described(failure: Failure | None) -> dict[str, Any] | None:

@@ -14,9 +14,9 @@ import pytest
 import midstream
 from midstream.recovery.failure import Failure, Kind, Origin, Phase
 from midstream.recovery.history import AttemptRecord
-from midstream.reports import Report
+from midstream.reports import Report, sentence
 from midstream.sdk import exceptions
-from midstream.sdk.exceptions import sdk_class, sentence, stream_error
+from midstream.sdk.exceptions import sdk_class, stream_error
 from tests.sdk.calls import FOUR_WAYS, MAKERS, Playing, call, over, sdk_error
 
 KEY = "sk-ant-secret"
@@ -169,9 +169,9 @@ def test_what_is_said_is_one_sentence_with_the_numbers(failed: Failure, name: st
 
 def test_what_the_service_says_is_kept_short_and_on_one_line() -> None:
     failed = failure(Kind.REJECTED, 400, api_message="No.\n\nReally   not. " + "x" * 5000)
-    said = sentence(failed, {}, Report("failed", (AttemptRecord(1, "first", 0.0, 0.0),)))
+    said = sentence(failed, Report("failed", (AttemptRecord(1, "first", 0.0, 0.0),)))
     assert "(No. Really not. xxx" in said and len(said) < 500
-    assert said.endswith("after 1 attempt in 0.0 s; nothing of the reply was shown")
+    assert said.endswith("after 1 attempt in 0.0 s")
 
 
 @every_class

@@ -12,8 +12,7 @@ import httpx2
 
 from midstream.errors import StreamError
 from midstream.recovery.failure import Failure, Kind, status_of
-from midstream.recovery.history import fit
-from midstream.reports import Report
+from midstream.reports import Report, sentence
 
 _PLAIN: dict[Kind, type[anthropic.APIError]] = {
     Kind.TRUNCATED: anthropic.APIConnectionError,
@@ -49,21 +48,6 @@ _BY_STATUS: dict[int, str] = {
 
 Received: TypeAlias = tuple[dict[str, Any], list[dict[str, Any]]]
 """What was shown, and what was not."""
-
-_WHAT: dict[Kind, str] = {
-    Kind.TRUNCATED: "the stream was cut short",
-    Kind.DISCONNECTED: "the connection was lost",
-    Kind.SILENT: "the service fell silent",
-    Kind.STALLED: "the stream did not get on",
-    Kind.UNREACHABLE: "the service could not be reached",
-    Kind.OVERLOADED: "the service is overloaded",
-    Kind.RATE_LIMITED: "the rate limit was reached",
-    Kind.SERVER_ERROR: "the service reported an error",
-    Kind.TIMED_OUT: "the service timed out",
-    Kind.REJECTED: "the request was rejected",
-    Kind.GARBLED: "what came is not a Messages stream",
-    Kind.LIMIT: "a limit of midstream's own was reached",
-}
 
 
 _NOT_KEPT = frozenset({"content-encoding", "content-length", "transfer-encoding", "set-cookie"})
@@ -122,7 +106,7 @@ def _make(
     response: httpx2.Response,
 ) -> StreamError:
     partial, unshown = received
-    message = sentence(failure, partial, report)
+    message = f"{sentence(failure, report)}; {_kept(partial)}"
     combined = _combined(found)  # type: ignore[arg-type]
     error = combined.__new__(combined)
     if issubclass(found, anthropic.APIStatusError):
@@ -170,15 +154,6 @@ def _detached(response: httpx2.Response, failure: Failure) -> httpx2.Response:
     body = failure.body
     content = body.encode() if isinstance(body, str) else b"" if body is None else json.dumps(body).encode()
     return httpx2.Response(status, headers=headers, content=content, request=request)
-
-
-def sentence(failure: Failure, partial: dict[str, Any], report: Report) -> str:
-    """What broke, with the numbers in it, in one sentence."""
-    what = _WHAT[failure.kind]
-    said = fit(" ".join((failure.api_message or failure.detail).split())[:300], most=300)
-    attempts = len(report.attempts)
-    tried = f"{attempts} attempt{'s' if attempts != 1 else ''} in {report.elapsed_s:.1f} s"
-    return f"{what}{f' ({said})' if said else ''}, after {tried}; {_kept(partial)}"
 
 
 def _kept(partial: dict[str, Any]) -> str:
