@@ -81,7 +81,7 @@ class Answer:
 
 
 def _is_size(line: bytes) -> bool:
-    return bool(line) and all(byte in b"0123456789abcdef" for byte in line)
+    return bool(line) and all(byte in b"0123456789abcdefABCDEF" for byte in line)
 
 
 def ask(
