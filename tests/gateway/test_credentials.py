@@ -1,0 +1,25 @@
+"""Where credentials stand, and that they can be taken out."""
+
+from midstream.gateway.credentials import only_credentials, secrets_of, without_credentials
+
+HEADERS = [
+    (b"x-api-key", b"one"),
+    (b"user-agent", b"a"),
+    (b"authorization", b"Bearer two"),
+    (b"api-key", b"three"),
+    (b"x-goog-api-key", b"four"),
+    (b"x-amz-security-token", b"five"),
+    (b"proxy-authorization", b"six"),
+    (b"anthropic-version", b"b"),
+]
+
+
+def test_every_secret_is_found_once_and_in_one_order() -> None:
+    assert secrets_of(HEADERS) == sorted([b"one", b"two", b"three", b"four"])
+    assert secrets_of([*reversed(HEADERS), (b"x-api-key", b"two")]) == secrets_of(HEADERS)
+    assert secrets_of([(b"authorization", b"Bearer "), (b"x-api-key", b"")]) == []
+
+
+def test_headers_are_told_apart() -> None:
+    assert without_credentials(HEADERS) == [(b"user-agent", b"a"), (b"anthropic-version", b"b")]
+    assert sorted(without_credentials(HEADERS) + only_credentials(HEADERS)) == sorted(HEADERS)
