@@ -162,7 +162,7 @@ _ENGINE = (
         "where it gives up, it ends the message as if it were whole",
         "recovery/engine.py",
         "        return self._finish(out, failure)\n",
-        "        return self._finish([*out, *close(self._shown, self._wire.encode), stop(self._wire.encode)])\n",
+        "        return self._finish([*out, *self._standing.settled(self._wire.encode)])\n",
         ("simulation --runs 400", f"{_STAYS} -k sse-cut-rst"),
     ),
     Mutant(

@@ -243,12 +243,12 @@ def test_a_container_whose_id_is_known_is_no_hindrance(where: str) -> None:
     [PAIR, [*call(0, "{}", **MCP), *result(1, "m1", "mcp_tool_result")], [begin(0, "compaction"), end(0), *text(1, W)]],
 )
 def test_another_upstream_does_not_understand_server_mcp_and_compaction_blocks(parts: list[Fields]) -> None:
-    assert "upstream" in reason(planned(situation(parts, elsewhere=True)))
+    assert "upstream" in reason(planned(situation(parts, foreign=frozenset({0}))))
     assert isinstance(planned(situation(parts)), Continue)
 
 
 def test_another_upstream_takes_text_but_no_thinking() -> None:
-    plan = going_on(thinking(0, "a"), begin(1), say(1, W), elsewhere=True)
+    plan = going_on(thinking(0, "a"), begin(1), say(1, W), foreign=frozenset({0}))
     assert turns(plan)[0]["content"] == [{"type": "text", "text": W}]
 
 

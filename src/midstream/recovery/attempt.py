@@ -21,6 +21,7 @@ from midstream.protocol.events import (
 from midstream.protocol.message import STEPS, Block, Message, State
 from midstream.recovery import classify
 from midstream.recovery.commit import Commit, Rules
+from midstream.recovery.facts import Key, note
 from midstream.recovery.failure import Failure, Kind, Origin, Phase
 from midstream.recovery.history import AttemptRecord, fit
 from midstream.recovery.plan import BYTES_PER_TOKEN, Plan, generated_bytes, name_of
@@ -75,8 +76,11 @@ class Attempt:
         self.rest: list[Event | Unreadable] = []
         """The events from such a stop on."""
         self.hold_live_after_s = NEVER
+        self.facts: list[Fields] = []
+        """The stream's facts for a journal."""
         self.wire: str | None = None
         """The dialect that the consumer is spoken to in, once it is known: no attempt may speak another."""
+        self._noted: set[Key] = set()
         self._received_bytes = 0
         self._policy = policy
         self._live = False  # the open block is shown as it comes, byte for byte: the hot path
@@ -207,6 +211,7 @@ class Attempt:
             self.watch.pinged()
         elif isinstance(event, STEPS):
             self.watch.follow(self.message, now)
+            note(self.facts, self._noted, self.record.number, event, self.message)
 
     def _stop_problem(self) -> Failure | None:
         """What a stop reason brings to light, before anything that was held is shown."""

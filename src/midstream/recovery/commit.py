@@ -17,6 +17,8 @@ from midstream.protocol.events import (
     MessageStopping,
 )
 from midstream.protocol.message import Block, Message, result_of
+from midstream.recovery.policy import Policy
+from midstream.recovery.request import Request
 
 
 class Show(StrEnum):
@@ -66,6 +68,22 @@ class Rules:
         if block.type == "text" and self.structured:
             return Show.AT_STOP_REASON
         return WHEN.get(block.type, Show.WHOLE)
+
+
+LIVE_BLOCKS = {
+    "tools": ("tool_use",),
+    "thinking": ("thinking", "redacted_thinking"),
+    "server_tools": ("server_tool_use", "mcp_tool_use"),
+    "structured": ("text",),
+}
+"""Which block types each ``live`` setting of the policy shows as they come."""
+
+
+def rules_of(policy: Policy, request: Request) -> Rules:
+    """What this policy and this request say."""
+    live = [kind for name, kinds in LIVE_BLOCKS.items() if getattr(policy, name) == "live" for kind in kinds]
+    held = request.structured and policy.structured == "hold"
+    return Rules(frozenset(live), held, request.eager_tools)
 
 
 class Commit:

@@ -4,46 +4,37 @@ Rule: whatever a remote sends, `receive` returns. It raises only when it is call
 waits for.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from midstream.protocol.dialects import Anthropic, Dialect
 from midstream.protocol.events import Event, Fields, MessageStopping
-from midstream.protocol.message import Block, Message, State
+from midstream.protocol.message import Block, State
 from midstream.recovery import classify
 from midstream.recovery.attempt import FLOWING, GOING, Attempt, Outcome, Verdict
-from midstream.recovery.commit import Rules
+from midstream.recovery.commit import rules_of
 from midstream.recovery.failure import Failure, Kind, Origin, Phase
-from midstream.recovery.history import AttemptRecord, DroppedRecord, History, fit
-from midstream.recovery.models import Memory
+from midstream.recovery.history import AttemptRecord, History
 from midstream.recovery.plan import (
     NEXT_FORM,
     Continue,
-    Cut,
     Form,
     NoPlan,
     Plan,
     Restart,
     Settle,
-    Situation,
     generated_bytes,
     make_plan,
-    name_of,
+    may_move,
 )
 from midstream.recovery.policy import GiveUp, Policy, Spent, decide
 from midstream.recovery.request import Request
+from midstream.recovery.standing import Standing, dropped_record
 from midstream.recovery.steps import Broke, Done, Elapsed, Ended, Input, Open, Opened, Read, Received, Sleep, Step, Wait
-from midstream.recovery.stitch import Splice, added, close, settle, shown_of, stop, stopping
+from midstream.recovery.stitch import Splice, shown_of, stop
+from midstream.recovery.surroundings import Route
+from midstream.recovery.surroundings import Surroundings as Surroundings
 from midstream.recovery.watch import NEVER, Watch
-
-LIVE_BLOCKS = {
-    "tools": ("tool_use",),
-    "thinking": ("thinking", "redacted_thinking"),
-    "server_tools": ("server_tool_use", "mcp_tool_use"),
-    "structured": ("text",),
-}
-"""Which block types each ``live`` setting of the policy shows as they come."""
 
 
 class Doing(StrEnum):
@@ -59,19 +50,6 @@ class Doing(StrEnum):
 _READING = Doing.READING  # asked for with every chunk
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What the engine shares with the streams beside it, and what it must be told from outside."""
-
-    jitter: Callable[[], float]
-    """Evenly from 0 to 1."""
-    take_retry: Callable[[], bool] = lambda: True
-    """Takes one retry from the shared budget, if one is left."""
-    memory: Memory = field(default_factory=Memory)
-    unix_s: Callable[[], float] | None = None
-    """The time of day, for a ``retry-after`` that is a date."""
-
-
 class Engine:
     """Recovers one stream. Call `start` once, then `receive` with each fact, until the step says `Done`."""
 
@@ -83,12 +61,18 @@ class Engine:
         *,
         recovers: bool = True,
         hold_live_after_s: float = NEVER,
+        one_wire: bool = True,
+        wire: Dialect | None = None,
     ) -> None:
+        """``wire`` is how the consumer is spoken to; else as the first attempt spoke. With ``one_wire`` no attempt may
+        speak otherwise; without it, who hands the events on puts each into the consumer's framing."""
         self.history = History()
         self.failure: Failure | None = None
         """What ended the stream, if it failed."""
         self.unshown: list[Fields] = []
         """What the attempt that broke last had received and not shown, block by block."""
+        self.facts: list[Fields] = []
+        """What was received and limits recovery, whether it was shown or not: for a journal, as they come."""
         self._request = request
         self._policy = policy
         self._around = surroundings
@@ -98,26 +82,22 @@ class Engine:
         self._next: Plan = Restart()
         self._delay_s = self._started_at = 0.0
         self._attempt: Attempt | None = None
-        self._shown = Message()  # what the consumer has of the attempts before this one
-        self._usages: list[Fields] = []  # of the attempts that were shown
-        self._wire: Dialect = Anthropic()  # how frames of our own are written
-        self._attempts = 0  # since something new was last shown
-        self._cut: Cut | None = None
+        self._upstream: int | None = None
+        self._standing = Standing()  # what the attempts before this one came to
+        self._wire: Dialect = wire or Anthropic()  # how frames of our own are written
+        self._wire_name = wire.name if wire is not None else None
+        self._one_wire = one_wire
         self._cause: Failure | None = None  # what made the present Continue necessary
         self._extensions = 0
-        self._paid_bytes = 0  # of what is shown, received before max_tokens was last used up
         self._pings = 0
-        self._wire_name: str | None = None
-        self._stop_held: Fields | None = None  # the message_delta with max_tokens, while the reply is continued
-        live = [kind for name, kinds in LIVE_BLOCKS.items() if getattr(policy, name) == "live" for kind in kinds]
-        held = request.structured and policy.structured == "hold"
-        self._rules = Rules(frozenset(live), held, request.eager_tools)
+        self._rules = rules_of(policy, request)
 
     # What a driver calls.
 
     def start(self, now: float) -> Step:
         """The first thing to do."""
         self._started_at = now
+        self._upstream = self._routed(None, [])
         return Step([], self._open(now))
 
     def receive(self, input: Input, now: float) -> Step:
@@ -158,7 +138,7 @@ class Engine:
 
     def snapshot(self) -> Fields:
         """What the consumer was shown, as a plain message; empty before the first content."""
-        shown, attempt = self._shown, self._attempt
+        shown, attempt = self._standing.shown, self._attempt
         if attempt is not None and attempt.splice is None:
             shown = attempt.message if attempt.settled else shown_of(attempt.message, attempt.commit)[0]
         return shown.snapshot() if shown.state is not State.EMPTY else {}
@@ -166,24 +146,36 @@ class Engine:
     # Opening.
 
     def _open(self, now: float) -> Wait:
-        policy, plan = self._policy, self._next
-        self._attempts += 1
+        policy, plan, standing, upstream = self._policy, self._next, self._standing, self._upstream or 0
+        standing.attempts += 1
         number = len(self.history.attempts) + 1
         name = "first" if number == 1 else f"continue ({plan.form})" if isinstance(plan, Continue) else "restart"
-        record = AttemptRecord(number, name, self._delay_s, now - self._started_at)
+        record = AttemptRecord(number, name, self._delay_s, now - self._started_at, upstream=upstream)
         self.history.attempts.append(record)
         total_at = NEVER if policy.elapsed_s is None else self._started_at + policy.elapsed_s
         watch = Watch(policy, self._request.size_bytes, now, total_at, self._pings)
         self._attempt = attempt = Attempt(plan, record, watch, self._rules, policy)
-        attempt.wire = self._wire_name
-        attempt.shown_before = self._shown.state is not State.EMPTY
+        attempt.wire = self._wire_name if self._one_wire else None
+        attempt.facts = self.facts
+        attempt.shown_before = standing.shown.state is not State.EMPTY
         attempt.extendable = self._recovers and self._extensions < policy.continue_max_tokens
         attempt.hold_live_after_s = self._hold_live_after_s
         if isinstance(plan, Continue):
             encode, hold_chars = self._wire.encode, policy.seam_hold_chars
-            attempt.splice = Splice(number, self._shown, plan, encode, self._usages, hold_chars)
+            attempt.splice = Splice(number, standing.shown, plan, encode, standing.usages, hold_chars)
         self._doing = Doing.OPENING
-        return Open(plan.body if isinstance(plan, Continue) else None, watch.deadline, policy.connect_s)
+        return Open(plan.body if isinstance(plan, Continue) else None, watch.deadline, policy.connect_s, upstream)
+
+    def _routed(self, failure: Failure | None, dropped: list[Block]) -> int | None:
+        """Where the next attempt goes; ``None`` if its upstream is there no more, and no other may take over."""
+        standing, last, route = self._standing, self._upstream, self._around.route
+        situation = standing.situation(self._request, standing.shown, dropped, None, last)
+        begun = bool(self.history.attempts)
+        moves = not begun or may_move(situation, standing.homebound)
+        if route is None:
+            return 0 if last is None and moves else last
+        asked = route(Route(last, failure, moves, shown=bool(standing.shown.blocks)))
+        return asked if moves else last
 
     def _opened(self, opened: Opened, now: float) -> Wait:
         attempt = self._current
@@ -280,26 +272,10 @@ class Engine:
             return self._give_up(failure, out, "recovery is switched off")
         return self._recover(attempt, failure, dropped, out, now)
 
-    def _standing(self, attempt: Attempt) -> tuple[Message, list[Block]]:
-        """What the consumer has, this attempt's part included; and the blocks of it that were not shown."""
-        commit, splice = attempt.commit, attempt.splice
-        if splice is None:
-            return shown_of(attempt.message, commit)
-        dropped = [*splice.withheld, *attempt.message.blocks[commit.shown + commit.live :]]
-        if not splice.showed:  # nothing new: what was cut is still what was cut before
-            dropped = [block for block in dropped if block.type not in ("text", "thinking", "redacted_thinking")]
-        return self._shown, dropped
-
     def _absorb(self, attempt: Attempt) -> list[Block]:
         """Adds what the attempt showed to what the consumer has; returns the blocks that it did not show."""
-        self._shown, dropped = self._standing(attempt)
-        if attempt.showed:
-            self._attempts, self._cut, self._stop_held = 1, None, None
-            self._usages.append(dict(attempt.message.usage))
-        for block in dropped:
-            name = name_of(block) if "name" in block.fields else None
-            why = "not finished when the attempt broke" if not block.closed else "not shown when the attempt broke"
-            self.history.dropped.append(DroppedRecord(attempt.record.number, fit(block.type), name, why))
+        dropped = self._standing.absorb(attempt)
+        self.history.dropped += [dropped_record(attempt.record.number, block) for block in dropped]
         self.unshown = [block.received() for block in dropped]
         self._attempt = None
         return dropped
@@ -314,57 +290,71 @@ class Engine:
             failure = self._cause or failure
             if form is None:
                 return self._give_up(failure, out, "the service refused to continue it")
-        situation = Situation(self._request, self._shown, dropped, self._cut, paid_bytes=self._paid_bytes)
-        plan = make_plan(situation, self._policy, self._around.memory, form)
+        self._standing.failed_at.add(self._upstream)
+        return self._go_on(failure, dropped, out, now, form)
+
+    def _go_on(self, failure: Failure, dropped: list[Block], out: list[Event], now: float, form: Form | None) -> Step:
+        """The next attempt, if there is a plan for one and the limits allow it. A form is given after a refusal."""
+        plan = self._planned(dropped, self._upstream, form)
         if isinstance(plan, Settle):
-            return self._settle(out)
+            return self._end_with(self._standing.settled(self._wire.encode), out, settled=True)
         if isinstance(plan, NoPlan):
             return self._give_up(failure, out, plan.reason)
-        around = self._around
-        spent = Spent(
-            attempts=self._attempts,
-            attempts_total=len(self.history.attempts),
-            slept_s=self.history.slept_s,
-            elapsed_s=now - self._started_at,
-        )
         # Another form is tried at once, whatever made the continuation necessary; but within the limits.
-        weighed = failure if refused is None else replace(_FORM_REFUSED, retry_after_s=0.0)
+        weighed = failure if form is None else replace(_FORM_REFUSED, retry_after_s=0.0)
+        upstream = self._upstream if form is not None else self._routed(failure, dropped)
+        if upstream != self._upstream:
+            plan = self._planned(dropped, upstream, form)
+            # The service that takes over did not fail, unless it did before: only then does it get a rest.
+            rest_s = None if upstream in self._standing.failed_at else 0.0
+            weighed = replace(failure, retry_after_s=rest_s, certificate=False)
+        around = self._around
+        spent = self._spent(now)
         decision = decide(weighed, spent, self._policy, jitter=around.jitter, budget_left=around.take_retry)
         if isinstance(decision, GiveUp):
             return self._give_up(failure, out, decision.reason)
-        if isinstance(plan, Continue) and refused is None:
+        if isinstance(plan, Continue) and form is None:
             self._cause = failure
+        self._upstream = upstream
         return self._try_again(plan, decision.delay_s, out, now)
+
+    def _planned(self, dropped: list[Block], upstream: int | None, form: Form | None) -> Plan:
+        standing = self._standing
+        situation = standing.situation(self._request, standing.shown, dropped, standing.cut, upstream)
+        return make_plan(situation, self._policy, self._around.memory, form)
+
+    def _spent(self, now: float) -> Spent:
+        history = self.history
+        elapsed_s, total = now - self._started_at, len(history.attempts)
+        return Spent(
+            attempts=self._standing.attempts, attempts_total=total, slept_s=history.slept_s, elapsed_s=elapsed_s
+        )
 
     def _try_again(self, plan: Plan, delay_s: float, out: list[Event], now: float) -> Step:
         self._next, self._delay_s = plan, delay_s
         if isinstance(plan, Continue):
-            self._cut = plan.cut
+            self._standing.cut = plan.cut
         if delay_s <= 0:
             return Step(out, self._open(now))
         self._doing = Doing.SLEEPING
         return Step(out, Sleep(now + delay_s))
 
-    def _settle(self, out: list[Event]) -> Step:
-        usage = added(self._usages[:-1], self._usages[-1]) if self._usages else {}
-        self.history.settled = True
-        return self._end_with(settle(self._shown, usage, self._wire.encode), out)
-
-    def _end_with(self, ending: list[Event], out: list[Event]) -> Step:
+    def _end_with(self, ending: list[Event], out: list[Event], *, settled: bool = False) -> Step:
         """The last events are midstream's own."""
+        self.history.settled = settled
         for event in ending:
-            problem = self._shown.receive(event)
+            problem = self._standing.shown.receive(event)
             assert problem is None, problem
         return self._finish([*out, *ending])
 
     def _extend(self, out: list[Event], now: float, lost: Failure | None) -> Step:
         """A reply that stopped at ``max_tokens`` is continued, because the policy says so; if there is a way."""
-        attempt = self._current
-        shown, dropped = self._standing(attempt)
+        attempt, standing = self._current, self._standing
+        shown, dropped = standing.beside(attempt)
         paid_bytes = generated_bytes(shown)
-        cut_before = None if attempt.showed else self._cut
-        situation = Situation(self._request, shown, dropped, cut_before, paid_bytes=paid_bytes)
-        plan = make_plan(situation, self._policy, self._around.memory)
+        cut_before = None if attempt.showed else standing.cut
+        situation = standing.situation(self._request, shown, dropped, cut_before, self._upstream)
+        plan = make_plan(replace(situation, paid_bytes=paid_bytes), self._policy, self._around.memory)
         if not isinstance(plan, Continue) or len(self.history.attempts) >= self._policy.attempts_total:
             attempt.extendable = False
             return self._concluded(attempt.weigh(attempt.rest, now, out), out, now, lost)
@@ -375,17 +365,14 @@ class Engine:
         attempt.close_record(now - self._started_at, None)
         self._note_attempt()
         self._absorb(attempt)
-        self._stop_held, self._paid_bytes, self._cause = event.fields, paid_bytes, None
+        standing.stop_held, standing.paid_bytes, self._cause = event.fields, paid_bytes, None
         return self._try_again(plan, 0.0, out, now)
 
     def _give_up(self, failure: Failure, out: list[Event], reason: str) -> Step:
         self.history.gave_up = reason
-        if self._stop_held is not None:
+        if (held := self._standing.stop_held) is not None:
             # The reply had ended by itself, at max_tokens; only its continuation failed, without a word.
-            usage = added(self._usages[:-1], self._usages[-1])
-            encode = self._wire.encode
-            ending = [*close(self._shown, encode), stopping({**self._stop_held, "usage": usage}, encode), stop(encode)]
-            return self._end_with(ending, out)
+            return self._end_with(self._standing.stopped(held, self._wire.encode), out)
         return self._finish(out, failure)
 
 

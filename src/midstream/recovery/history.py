@@ -46,6 +46,8 @@ class AttemptRecord:
     """A low estimate of what it generated: a sixth of the bytes received."""
     showed: bool = False
     """Whether the consumer was shown anything of it."""
+    upstream: int | None = 0
+    """Which of the upstreams, where there are several."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,10 +102,18 @@ class Situation:
     """What the attempt had received beyond that."""
     cut_before: Cut | None = None
     """What the attempt itself was asked to repair, if it showed nothing."""
-    elsewhere: bool = False
-    """The next attempt goes to another upstream than the one that made what is shown."""
+    foreign: frozenset[int] = frozenset()
+    """The shown blocks, by number, that another upstream made than the one that the next attempt goes to."""
     paid_bytes: int = 0
     """So much of what is shown was received before ``max_tokens`` was last used up, and does not count any more."""
+    received: Sequence[Block] = ()
+    """What an earlier process received besides, as far as it limits recovery."""
+    lost_call: str | None = None
+    """A remote call that an earlier process received, and whose result is lost with it."""
+    container: str | None = None
+    """The container that an earlier process was told of."""
+    followed: bool = False
+    """Something had come behind the last block that is shown, though nobody remembers what."""
 
 
 def make_plan(situation: Situation, policy: Policy, memory: Memory, form: Form | None = None) -> Plan:
@@ -115,7 +123,7 @@ def make_plan(situation: Situation, policy: Policy, memory: Memory, form: Form |
         return NoPlan(f"{unfinished} was shown before it was finished, and cannot be repaired")
     if any(block.type == "tool_use" and block.caller_is_direct for block in shown.blocks):
         return Settle()
-    if (call := lost_remote_call(situation.dropped)) and not policy.repeat_remote_tools:
+    if (call := lost_remote_call(situation.dropped) or situation.lost_call) and not policy.repeat_remote_tools:
         return NoPlan(f"the remote tool {call!r} was already called, and another attempt would call it again")
     if not shown.blocks:
         return Restart()
@@ -137,7 +145,7 @@ def _unfinished(situation: Situation) -> str | None:
             return "a structured text"
         if block.type != "text" and not block.closed:
             return f"a block of type {fit(block.type)}"
-        followed = block is not shown.blocks[-1] or bool(situation.dropped)
+        followed = block is not shown.blocks[-1] or bool(situation.dropped) or situation.followed
         if block.type == "tool_use" and (block.input is None or not (block.has_fragment or followed)):
             return "a tool call"
     unpaired = shown.unpaired()
@@ -153,19 +161,20 @@ def lost_remote_call(dropped: Sequence[Block]) -> str | None:
 def never_continued(situation: Situation, policy: Policy) -> str | None:
     """Why the reply can only be restarted, if so."""
     request, blocks = situation.request, situation.shown.blocks
+    received = [*blocks, *situation.dropped, *situation.received]
     if not policy.continue_text:
         return "the policy says so"
     if reason := request.never_continued_because:
         return reason
-    if any(not block.caller_is_direct for block in [*blocks, *situation.dropped]):
+    if any(not block.caller_is_direct for block in received):
         return "it has calls that a program made"
-    if any(block.type == "fallback" for block in [*blocks, *situation.dropped]):
+    if any(block.type == "fallback" for block in received):
         return "another model took over within it"
     if not all(_is_unicode(block.text) for block in blocks if block.type == "text"):
         return "its text is not Unicode, and cannot be sent back"
-    if _container_unknown(situation):
+    if _container_unknown(situation, received):
         return "it runs in a container whose id is not known"
-    if situation.elsewhere and any(_stays_at_home(block) for block in blocks):
+    if any(stays_at_home(block) for number, block in enumerate(blocks) if number in situation.foreign):
         return "it has blocks that only their own upstream understands"
     return None
 
@@ -178,17 +187,38 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _stays_at_home(block: Block) -> bool:
+def may_move(situation: Situation, homebound: bool) -> bool:
+    """Whether another upstream may take over from here (the contract, §6)."""
+    request = situation.request
+    if request.never_continued_because or request.body.get("container") is not None:
+        return False
+    if not situation.shown.blocks:
+        return True
+    received = [*situation.shown.blocks, *situation.dropped, *situation.received]
+    return not (homebound or container_of(situation) or any(map(stays_at_home, received)))
+
+
+def stays_at_home(block: Block) -> bool:
+    """Whether only the upstream that made this block understands it."""
     return block.type == "compaction" or block.type.startswith(("server_tool", "mcp_")) or result_of(block) is not None
 
 
-def _container_unknown(situation: Situation) -> bool:
-    if situation.request.body.get("container") is not None or container_id(situation.shown):
+def _container_unknown(situation: Situation, received: Sequence[Block]) -> bool:
+    if situation.request.body.get("container") is not None or container_of(situation):
         return False
     if isinstance(situation.shown.fields.get("container"), dict):
         return True
-    calls = [*situation.shown.blocks, *situation.dropped]
-    return any(b.type == "container_upload" or name_of(b) in _RUNS_IN_A_CONTAINER for b in calls)
+    return any(map(is_contained, received))
+
+
+def is_contained(block: Block) -> bool:
+    """Whether this block means that there is a container."""
+    return block.type == "container_upload" or name_of(block) in _RUNS_IN_A_CONTAINER
+
+
+def container_of(situation: Situation) -> str | None:
+    """The id of the container, as far as it is known."""
+    return container_id(situation.shown) or situation.container
 
 
 def container_id(shown: Message) -> str | None:
@@ -302,7 +332,8 @@ def sent_back(situation: Situation) -> list[Fields]:
     blocks = situation.shown.blocks
     answered = {result_of(block) for block in blocks}
     called = {block.id for block in blocks} | situation.request.call_ids()
-    content = [block.content() for block in blocks if _may_be_sent_back(block, answered, called, situation.elsewhere)]
+    elsewhere = bool(situation.foreign)
+    content = [block.content() for block in blocks if _may_be_sent_back(block, answered, called, elsewhere)]
     while content and content[-1]["type"] in ("thinking", "redacted_thinking"):
         content.pop()
     return content
@@ -324,7 +355,7 @@ def edited(situation: Situation, turns: list[Fields]) -> Fields:
     """The caller's request with exactly the edits that the contract names. The caller's objects stay as they are."""
     body = situation.request.body
     edits: Fields = {"messages": [*body["messages"], *turns]}
-    if body.get("container") is None and (container := container_id(situation.shown)):
+    if body.get("container") is None and (container := container_of(situation)):
         edits["container"] = container
     limit = body.get("max_tokens")
     if type(limit) is int and not situation.request.has_thinking_budget:

@@ -56,6 +56,8 @@ class Open(msgspec.Struct, frozen=True):
     """When to report `Elapsed`, on the clock that the engine is given."""
     connect_s: float
     """The limit for the connection alone."""
+    upstream: int = 0
+    """Which of the upstreams, where there are several."""
 
 
 class Read(msgspec.Struct, frozen=True, gc=False):

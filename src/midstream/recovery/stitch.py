@@ -8,7 +8,6 @@ from copy import copy
 from typing import Any
 
 from midstream.protocol.events import (
-    PAYLOADS,
     BlockGrew,
     BlockStarted,
     BlockStopped,
@@ -18,6 +17,7 @@ from midstream.protocol.events import (
     MessageStopped,
     MessageStopping,
 )
+from midstream.protocol.framing import delta_fields
 from midstream.protocol.message import Block, Message, State
 from midstream.recovery.commit import Commit
 from midstream.recovery.history import SeamRecord, fit
@@ -236,7 +236,7 @@ class Splice:
         index = self._indices[event.index]
         if index == event.index:
             return event
-        fields = dict(event.fields or _common_fields(event))
+        fields = dict(event.fields or delta_fields(event))
         fields["index"] = index
         return BlockGrew(index, event.kind, event.value, self._encode(fields), event.fields and fields)
 
@@ -301,9 +301,3 @@ class Splice:
             honest = reason in ("end_turn", "stop_sequence")
             return None if honest else f"the continuation is empty, and ends with {fit(reason)}"
         return "the continuation is empty, though the reply was cut within a block"
-
-
-def _common_fields(event: BlockGrew) -> Fields:
-    payload = PAYLOADS.get(event.kind)
-    delta = {"type": event.kind, payload: event.value} if payload else event.value
-    return {"type": "content_block_delta", "index": event.index, "delta": delta}
