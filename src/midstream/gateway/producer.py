@@ -1,0 +1,356 @@
+"""One stream: asks upstreams, hands the engine what they say, and puts what may be shown into the journal.
+
+Rule: callbacks only. Every decision is the engine's; everything that a consumer may see goes through the writer.
+"""
+
+import asyncio
+from typing import Protocol
+
+from midstream.drivers.clock import Clock
+from midstream.gateway.endings import Refusal, answer_of, envelope, error_of, exhausted
+from midstream.gateway.frames import Framer, Wire
+from midstream.gateway.http.decoding import Decoder, DecodingError, decoder_for
+from midstream.gateway.http.heads import Headers
+from midstream.gateway.http.outbound import Exchange, OutRequest, Pool
+from midstream.gateway.upstreams.errors import error_frame
+from midstream.gateway.upstreams.port import Call, CannotAsk, Upstream
+from midstream.journal.port import Kind as Record
+from midstream.journal.port import Writer
+from midstream.protocol.dialects import dump
+from midstream.recovery.engine import Engine
+from midstream.recovery.failure import Failure, Kind
+from midstream.recovery.history import AttemptRecord
+from midstream.recovery.past import Past
+from midstream.recovery.steps import Broke, Done, Elapsed, Ended, Input, Open, Opened, Read, Received, Sleep, Step, Wait
+from midstream.reports import Report, described, make_report
+
+PENDING_BYTES_MAX = 1 << 20
+"""So much may wait for the journal: a disk writes it in a tick. Above it the upstream is not read from."""
+_RESUME_S = 0.02
+"""Two ticks of the journal."""
+_LAST_BYTES_S = 1.0
+"""How long a connection may take to end a body whose message is complete, so that it can be used again."""
+_NEVER = float("inf")
+
+
+class Watcher(Protocol):
+    """Who has to know what becomes of a stream."""
+
+    def headed(self, status: int, headers: Headers) -> None:
+        """The response whose content is shown first."""
+
+    def judged(self, record: AttemptRecord) -> None:
+        """An attempt is over."""
+
+    def ended(self, report: Report, refusal: Refusal | None) -> None:
+        """The stream is over. ``refusal`` is what to answer where nothing was sent yet. Called before the journal is
+        told."""
+
+
+class Producer:
+    """Drives one engine. The `Listener` of its upstream's responses."""
+
+    __slots__ = (
+        "_attempts",
+        "_body",
+        "_call",
+        "_clock",
+        "_credentials",
+        "_decoder",
+        "_due",
+        "_engine",
+        "_exchange",
+        "_facts",
+        "_framer",
+        "_headers",
+        "_loop",
+        "_opening",
+        "_paused",
+        "_pool",
+        "_received",
+        "_shown",
+        "_started_at",
+        "_status",
+        "_timer",
+        "_timer_at",
+        "_upstream",
+        "_upstreams",
+        "_watcher",
+        "_wire",
+        "_writer",
+        "id",
+        "over",
+    )
+
+    def __init__(
+        self,
+        call: Call,
+        credentials: Headers | None,
+        engine: Engine,
+        writer: Writer,
+        watcher: Watcher,
+        upstreams: list[Upstream],
+        pool: Pool,
+    ) -> None:
+        self.id = writer.id
+        self.over = False
+        self._call, self._credentials, self._engine = call, credentials, engine
+        self._writer, self._watcher, self._upstreams, self._pool = writer, watcher, upstreams, pool
+        self._wire: Wire = call.wire
+        self._framer = Framer(call.wire, writer.offset)
+        self._shown = writer.offset > 0
+        self._loop = asyncio.get_running_loop()
+        self._clock = Clock(self._loop.time)
+        self._started_at = self._clock()
+        self._exchange: Exchange | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._decoder: Decoder | None = None
+        self._status, self._headers, self._body = 0, list[tuple[bytes, bytes]](), b""
+        self._upstream = self._attempts = self._facts = 0
+        self._due = self._timer_at = _NEVER
+        self._timer: asyncio.TimerHandle | None = None
+        self._received = self._paused = False
+
+    # What the hub calls.
+
+    def start(self) -> None:
+        """Asks for the first time."""
+        self._took(self._engine.start(self._clock()))
+
+    def adopt(self, past: Past) -> None:
+        """Goes on where another process was stopped."""
+        self._took(self._engine.adopt(past, self._clock()))
+
+    def cancel(self) -> None:
+        """Nobody wants the reply any more: the upstream is left, and the stream ends so."""
+        if not self.over:
+            self.abandon()
+            report = make_report(self._engine.history, "closed", None, self._clock() - self._started_at)
+            self._watcher.ended(report, None)
+            self._writer.append(Record.ENDED, dump({"outcome": "cancelled"}))
+
+    def abandon(self) -> None:
+        """Stops, and leaves the stream open: another process goes on."""
+        self.over = True
+        self._drop()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    @property
+    def attempts(self) -> list[AttemptRecord]:
+        """The attempts so far."""
+        return self._engine.history.attempts
+
+    # What the upstream's connection calls.
+
+    def opened(self, status: int, headers: Headers) -> None:
+        """The response headers."""
+        self._status, self._headers, self._body = status, headers, b""
+        try:
+            self._decoder = decoder_for(headers)
+        except DecodingError as problem:
+            self._undecodable(problem)
+            return
+        plain = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+        self._tell(Opened(status, plain))
+
+    def received(self, data: bytes) -> None:
+        """A chunk of the body."""
+        if self._decoder is not None:
+            try:
+                data = self._decoder.feed(data)
+            except DecodingError as problem:
+                self._undecodable(problem)
+                return
+            if not data:
+                return
+        if self._status >= 300:
+            self._body += data[: max(0, _BODY_BYTES_MAX - len(self._body))]
+        if not self.over:
+            self._took(self._engine.receive(Received(data), self._clock()))
+
+    def ended(self) -> None:
+        """The body ended as its framing says."""
+        self._exchange = None
+        rest = b""
+        if self._decoder is not None:
+            try:
+                rest = self._decoder.end()
+            except DecodingError as problem:
+                self._undecodable(problem)
+                return
+        if rest and not self.over:
+            self._took(self._engine.receive(Received(rest), self._clock()))
+        self._tell(Ended())
+
+    def broke(self, reason: str, detail: str) -> None:
+        """The connection failed."""
+        self._exchange = None
+        self._tell(Broke(reason, detail))
+
+    def _undecodable(self, problem: Exception) -> None:
+        self._drop()
+        self._tell(Broke("decoding", str(problem)))
+
+    # The loop of every driver: ask the engine, do it, tell the engine.
+
+    def _tell(self, input: Input) -> None:
+        if not self.over:
+            self._took(self._engine.receive(input, self._clock()))
+
+    def _took(self, step: Step) -> None:
+        if step.events:
+            self._show(step)
+        if len(self._engine.facts) > self._facts:
+            self._note_facts()
+        wait = step.wait
+        if type(wait) is Read:
+            due = wait.deadline if wait.wake_at is None else min(wait.deadline, wait.wake_at)
+            self._due = due
+            if due < self._timer_at:
+                self._arm(due)
+        else:
+            self._turned(wait)
+
+    def _show(self, step: Step) -> None:
+        data, count = self._framer.frames(step.events)
+        if not count:
+            return
+        if not self._shown:
+            self._shown = True
+            self._watcher.headed(self._status, self._headers)
+        writer = self._writer
+        writer.append(Record.SHOWN, data, count)
+        if writer.pending_bytes > PENDING_BYTES_MAX and not self._paused and self._exchange is not None:
+            self._paused = True
+            self._exchange.pause()
+            self._clock.leave()
+            self._loop.call_later(_RESUME_S, self._resume)
+
+    def _resume(self) -> None:
+        if self.over or self._writer.pending_bytes <= PENDING_BYTES_MAX // 2 or self._exchange is None:
+            self._paused = False
+            self._clock.back()
+            if self._exchange is not None:
+                self._exchange.resume()
+        else:
+            self._loop.call_later(_RESUME_S, self._resume)
+
+    def _note_facts(self) -> None:
+        for fact in self._engine.facts[self._facts :]:
+            self._writer.append(Record.FACT, dump(fact))
+        self._facts = len(self._engine.facts)
+
+    def _turned(self, wait: Wait) -> None:
+        """Something else than the next chunk is wanted."""
+        records = self._engine.history.attempts
+        done = records[:-1] if type(wait) is Open else records
+        for record in done[self._attempts :]:
+            self._watcher.judged(record)
+        self._attempts = len(done)
+        if type(wait) is Done:
+            self._finish(wait.failure)
+            return
+        self._drop()
+        assert isinstance(wait, Open | Sleep)
+        self._due = wait.deadline
+        self._arm(wait.deadline)
+        if type(wait) is Open:
+            self._open(wait)
+
+    # Time.
+
+    def _arm(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = due
+        self._timer = self._loop.call_at(self._clock.monotonic_at(due), self._rang)
+
+    def _rang(self) -> None:
+        self._timer, self._timer_at = None, _NEVER
+        now = self._clock()
+        if self.over or self._due == _NEVER:
+            return
+        if now < self._due:
+            self._arm(self._due)
+        else:
+            self._tell(Elapsed())
+
+    # One attempt.
+
+    def _open(self, wait: Open) -> None:
+        self._upstream = wait.upstream
+        self._status, self._headers, self._body, self._decoder = 0, [], b"", None
+        record = self._engine.history.attempts[-1]
+        told = {"number": record.number, "plan": record.plan, "upstream": self._upstreams[wait.upstream].name}
+        self._writer.append(Record.ATTEMPT, dump(told))
+        self._opening = self._loop.create_task(self._ask(wait))
+
+    async def _ask(self, wait: Open) -> None:
+        upstream = self._upstreams[wait.upstream]
+        try:
+            request: OutRequest = await upstream.request(self._call, wait.body, self._credentials)
+        except CannotAsk as problem:
+            self._opening = None
+            self._cannot_ask(problem)
+            return
+        self._opening = None
+        if not self.over:
+            self._exchange = self._pool.exchange(request, self, connect_s=wait.connect_s)
+
+    def _cannot_ask(self, problem: CannotAsk) -> None:
+        """The answer is one that a service would give."""
+        self._status, self._headers = problem.status, [(b"content-type", b"application/json")]
+        self._body = envelope(problem.status, str(problem), type=problem.error_type)
+        self._tell(Opened(problem.status, {"content-type": "application/json"}))
+        self._tell(Received(self._body))
+        self._tell(Ended())
+
+    def _drop(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
+        if self._exchange is not None:
+            self._exchange.cancel()
+            self._exchange = None
+
+    # The end.
+
+    def _finish(self, failure: Failure | None) -> None:
+        self.over = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if failure is None and self._exchange is not None:
+            self._loop.call_later(_LAST_BYTES_S, self._drop)
+        else:
+            self._drop()
+        outcome = "complete" if failure is None else "failed"
+        report = make_report(self._engine.history, outcome, failure, self._clock() - self._started_at)
+        refusal = self._refusal(failure, report) if failure is not None and not self._shown else None
+        self._watcher.ended(report, refusal)
+        ending = {"outcome": outcome, "failure": described(failure)}
+        if failure is not None:
+            data, count = self._failed_frame(failure, report)
+            self._writer.append(Record.SHOWN, data, count)
+        self._writer.append(Record.ENDED, dump(ending))
+
+    def _failed_frame(self, failure: Failure, report: Report) -> tuple[bytes, int]:
+        error = error_of(failure, report, self.id)
+        if self._wire == "sse":
+            return self._framer.own(error)
+        return self._framer.given(error_frame(error["error"]["type"], error["error"]["message"], error["error"]["midstream"]))
+
+    def _refusal(self, failure: Failure, report: Report) -> Refusal:
+        """What to answer instead of a stream: the upstream's own words, where it was the upstream that refused."""
+        if self._status < 300:
+            return answer_of(failure, report, self.id)
+        answer = Refusal(
+            *self._upstreams[self._upstream].refusal(self._status, self._headers, self._body, self._wire)
+        )
+        return answer if failure.kind is Kind.REJECTED else exhausted(answer)
+
+
+_BODY_BYTES_MAX = 1 << 20
+"""Of an error's body: as the policy's own limit."""

@@ -1,0 +1,259 @@
+"""One consumer of one stream: what the journal holds, to the bytes of a response.
+
+Rule: a reader has no source but the journal. So no consumer sees what is not durable, and no two disagree.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from midstream.gateway.frames import Wire, behind, ping
+from midstream.gateway.http.heads import Headers
+from midstream.gateway.http.inbound import Response
+from midstream.journal.port import Journal, Kind, Record
+from midstream.protocol.dialects import parse
+
+if TYPE_CHECKING:
+    from midstream.gateway.endings import Refusal
+
+READ_BYTES_MAX = 64 * 1024
+"""So much is read from the journal at once: as much as a socket takes."""
+
+CONTENT_TYPES: dict[str, bytes] = {"sse": b"text/event-stream; charset=utf-8", "eventstream": b"application/vnd.amazon.eventstream"}
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The times of a reader, in seconds."""
+
+    ping_s: float
+    """A ping is sent when nothing was sent for so long."""
+    stall_s: float
+    """A consumer that takes nothing for so long is left."""
+
+
+class Head:
+    """What of an answer is known before it begins. One for each stream, shared by its readers."""
+
+    __slots__ = ("headers", "id", "refusal", "status", "wire")
+
+    def __init__(self, id: str, wire: Wire) -> None:
+        self.id = id
+        self.wire: Wire = wire
+        self.status = 200
+        self.headers: Headers = []
+        self.refusal: Refusal | None = None
+        """The answer for a consumer to whom nothing was sent yet."""
+
+    def as_headers(self) -> Headers:
+        """The response headers of a stream."""
+        return [
+            *((name, value) for name, value in self.headers if name not in _OWN),
+            (b"content-type", CONTENT_TYPES[self.wire]),
+            (b"cache-control", b"no-cache, no-transform"),
+            (b"x-accel-buffering", b"no"),
+            (b"midstream-stream-id", self.id.encode()),
+        ]
+
+
+_OWN = frozenset(
+    b"content-type cache-control x-accel-buffering midstream-stream-id content-encoding content-length date server"
+    b" set-cookie alt-svc strict-transport-security".split()
+)
+"""Headers that describe the upstream's connection or framing, not the reply."""
+
+
+class Reader:
+    """Writes one stream to one response."""
+
+    __slots__ = (
+        "_behind",
+        "_early",
+        "_head",
+        "_id",
+        "_journal",
+        "_loop",
+        "_missed",
+        "_next",
+        "_on_left",
+        "_over",
+        "_pace",
+        "_reading",
+        "_response",
+        "_sent_at",
+        "_stall",
+        "_timer",
+    )
+
+    def __init__(
+        self,
+        head: Head,
+        journal: Journal,
+        response: Response,
+        *,
+        after: int,
+        pace: Pace,
+        on_left: Callable[["Reader", bool], None],
+    ) -> None:
+        self._head, self._journal, self._response, self._pace, self._on_left = head, journal, response, pace, on_left
+        self._id = head.id
+        self._next = after + 1
+        self._loop = asyncio.get_running_loop()
+        self._sent_at = self._loop.time()
+        self._early = self._timer = self._stall = None  # type: asyncio.TimerHandle | None
+        self._reading: asyncio.Task[None] | None = None
+        self._missed = self._behind = self._over = False
+
+    @property
+    def offset(self) -> int:
+        """The number of the last frame that was written."""
+        return self._next - 1
+
+    def start(self, early_s: float, *, fresh: bool) -> None:
+        """Begins. Without a frame the answer begins after ``early_s``; ``fresh``: nothing can be in the journal yet."""
+        self._response.on_gone = self._gone
+        self._response.on_drained = self._drained
+        self._journal.subscribe(self._id, self._told)
+        if early_s > 0:
+            self._early = self._loop.call_later(early_s, self._answer)
+        else:
+            self._answer()
+        if not fresh:
+            self._catch_up()
+
+    # What the journal says.
+
+    def _told(self, records: Sequence[Record]) -> None:
+        if self._reading is not None or self._behind:
+            self._missed = True
+        elif not self._take(records):
+            self._catch_up()
+
+    def _take(self, records: Sequence[Record]) -> bool:
+        """Writes what comes next; false where something is missing before it."""
+        parts: list[bytes] = []
+        ending: Record | None = None
+        for record in records:
+            if record.kind is Kind.ENDED:
+                ending = record
+            elif record.kind is Kind.SHOWN and record.last >= self._next:
+                if record.first > self._next:
+                    break
+                skip = self._next - record.first
+                parts.append(behind(record.data, self._head.wire, skip) if skip else record.data)
+                self._next = record.last + 1
+        else:
+            self._write(b"".join(parts) if len(parts) != 1 else parts[0])
+            if ending is not None and not self._over:
+                self._end(ending)
+            return True
+        self._write(b"".join(parts))
+        return False
+
+    def _catch_up(self) -> None:
+        if self._reading is None and not self._over:
+            self._reading = self._loop.create_task(self._read())
+
+    async def _read(self) -> None:
+        while not self._over:
+            self._missed = False
+            records = await self._journal.read(self._id, self._next - 1, READ_BYTES_MAX)
+            if self._over:
+                break
+            if not records:
+                if self._missed:
+                    continue
+                break
+            if not self._take(records):
+                break  # the journal has lost frames: nothing that follows may be shown
+            if not self._response.writable:
+                self._behind = True
+                break
+        self._reading = None
+
+    # What the consumer gets.
+
+    def _answer(self) -> None:
+        if self._early is not None:
+            self._early.cancel()
+            self._early = None
+        if self._over or self._response.started:
+            return
+        self._response.start(200, self._head.as_headers())
+        self._sent_at = self._loop.time()
+        self._timer = self._loop.call_later(self._pace.ping_s, self._ring)
+
+    def _write(self, data: bytes) -> None:
+        response = self._response
+        if not data or self._over:
+            return
+        if not response.started:
+            if self._head.refusal is not None:
+                refusal = self._head.refusal
+                response.send(refusal.status, [*refusal.headers, (b"midstream-stream-id", self._id.encode())], refusal.body)
+                self._leave(True)
+                return
+            self._answer()
+        response.write(data)
+        self._sent_at = self._loop.time()
+        if not response.writable and not self._behind:
+            self._behind = True
+            self._stall = self._loop.call_later(self._pace.stall_s, self._cut)
+
+    def _drained(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+        if self._behind and not self._over:
+            self._behind = False
+            self._catch_up()
+
+    def _ring(self) -> None:
+        """Keeps the client alive: a ping after each ``ping_s`` without a byte."""
+        left_s = self._sent_at + self._pace.ping_s - self._loop.time()
+        if left_s <= 0.001:
+            if not self._behind:
+                self._response.write(ping(self._head.wire))
+                self._sent_at = self._loop.time()
+            left_s = self._pace.ping_s
+        self._timer = self._loop.call_later(left_s, self._ring)
+
+    # The end.
+
+    def _end(self, ending: Record) -> None:
+        fields = parse(ending.data)
+        if isinstance(fields, dict) and fields.get("outcome") == "complete":
+            if not self._response.started:
+                self._answer()
+            self._response.end()
+        else:
+            if not self._response.started:
+                self._answer()
+            self._response.abort()
+        self._leave(True)
+
+    def _cut(self) -> None:
+        self._response.abort()
+        self._leave(False)
+
+    def _gone(self) -> None:
+        self._leave(False)
+
+    def stop(self) -> None:
+        """The process ends: the consumer may come back to the next one."""
+        if not self._over:
+            self._response.abort()
+            self._leave(False)
+
+    def _leave(self, got_all: bool) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._journal.unsubscribe(self._id, self._told)
+        for timer in (self._early, self._timer, self._stall):
+            if timer is not None:
+                timer.cancel()
+        self._early = self._timer = self._stall = None
+        self._response.on_gone = self._response.on_drained = None
+        self._on_left(self, got_all)

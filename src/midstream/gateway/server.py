@@ -1,0 +1,166 @@
+"""The data plane: from a request to whoever answers it.
+
+Rule: one short task for each request; a stream then runs by callbacks, and nothing of the task is left.
+"""
+
+from dataclasses import dataclass
+
+from midstream.gateway.boot import Lobby
+from midstream.gateway.credentials import only_credentials
+from midstream.gateway.endings import Refusal, refusal
+from midstream.gateway.http.heads import Headers
+from midstream.gateway.http.inbound import Request, Response
+from midstream.gateway.hub import Asker, Hub, head_of
+from midstream.gateway.owners import Owners, same
+from midstream.gateway.passthrough import pass_on
+from midstream.gateway.requests import (
+    Target,
+    What,
+    is_signed,
+    last_event_id,
+    make_call,
+    no_such_stream,
+    retry_of,
+    target_of,
+)
+from midstream.gateway.tokens import Tokens
+from midstream.gateway.upstreams.port import Call
+
+LATE_RETRY_S = 600.0
+"""A counted retry comes within minutes: that is how long an ended stream that nobody read to its end waits for it."""
+
+
+@dataclass
+class DataPlane:
+    """Answers requests."""
+
+    hub: Hub
+    lobby: Lobby
+    owners: Owners
+    tokens: Tokens | None
+    body_bytes_max: int
+    connect_s: float
+
+    async def handle(self, request: Request, response: Response) -> None:
+        """One request."""
+        target = target_of(request.method, request.path)
+        if isinstance(target, Refusal):
+            return _send(response, target)
+        if target.what is What.PROBE:
+            return response.send(200, [(b"content-type", b"text/plain")], b"midstream\n")
+        asker = self._asker(request.headers)
+        if isinstance(asker, Refusal):
+            return _send(response, asker)
+        match target.what:
+            case What.STREAM if request.method == "GET":
+                await self._read(target, asker, request, response)
+            case What.STREAM:
+                await self._delete(target, asker, response)
+            case What.PASS:
+                call = make_call(target, request.method, request.path, request.query, request.headers, None)
+                await self._pass_on(call, asker, request, response)
+            case _:
+                await self._messages(target, asker, request, response)
+
+    def _asker(self, headers: Headers) -> Asker | Refusal:
+        """Who asks, or why they may not."""
+        if self.tokens is None:
+            return Asker(self.owners.owner_of_headers(headers), credentials=only_credentials(headers))
+        client = self.tokens.who(headers)
+        if client is None:
+            return refusal(401, "the gateway does not know this token", type="authentication_error")
+        return Asker(self.owners.owner_of_client(client.name), client.name, None, client.streams_max)
+
+    # Messages.
+
+    async def _messages(self, target: Target, asker: Asker, request: Request, response: Response) -> None:
+        raw = await request.body(self.body_bytes_max)
+        call = make_call(target, request.method, request.path, request.query, request.headers, raw)
+        if not call.fields and raw.strip() != b"{}":
+            return _send(response, refusal(400, "the body of the request is not a JSON object"))
+        if not call.streamed:
+            return await self._pass_on(call, asker, request, response)
+        key = self.owners.key_of(asker.owner, _asked(call), None)
+        again = retry_of(request.headers)
+        if again:
+            key = self.owners.key_of(asker.owner, _asked(call), again)
+        if again is not None and await self._comes_back(key, asker, response, named=bool(again)):
+            return None
+        refused = self.hub.refuses(asker)
+        if refused is not None:
+            return _send(response, refused)
+        stream = self.hub.open(call, asker, key, signed=is_signed(call, request.headers))
+        self.hub.attach(stream.head, stream, response, after=0, fresh=True)
+        assert stream.producer is not None
+        stream.producer.start()
+
+    async def _comes_back(self, key: bytes, asker: Asker, response: Response, *, named: bool) -> bool:
+        """The same request again: it is given the stream that it made, if its reader broke off and it is still held."""
+        hub = self.hub
+        stream = hub.running_with(key) if named else hub.left_alone(key)
+        if stream is None:
+            stream = await self.lobby.adopted(key, asker)
+        if stream is not None:
+            hub.attach(stream.head, stream, response, after=0)
+            return True
+        found = await self.lobby.held(key, LATE_RETRY_S)
+        if found is not None:
+            hub.attach(head_of(found.id), None, response, after=0)
+        return found is not None
+
+    async def _pass_on(self, call: Call, asker: Asker, request: Request, response: Response) -> None:
+        upstream = self.hub.routing.first_allowed()
+        if call.raw is None and upstream.reads_body:
+            raw = await request.body(self.body_bytes_max)
+            target = Target(What.PASS)
+            call = make_call(target, request.method, request.path, request.query, request.headers, raw)
+        await pass_on(call, asker.credentials, upstream, self.hub.pool, request, response, self.connect_s)
+
+    # Streams.
+
+    async def _read(self, target: Target, asker: Asker, request: Request, response: Response) -> None:
+        after = last_event_id(request.headers)
+        if isinstance(after, Refusal):
+            return _send(response, after)
+        stream = self.hub.find_running(target.stream_id, asker.owner)
+        if stream is None:
+            info = await self.hub.journal.find(target.stream_id)
+            if info is None or not same(info.owner, asker.owner):
+                return _send(response, no_such_stream())
+            if info.ended:
+                return self._attach_ended(target.stream_id, after, info.offset, response)
+            stream = await self.lobby.adopt(info, asker)
+            if stream is None:
+                return _send(response, no_such_stream())
+        refused = self.hub.too_many_readers(stream)
+        if refused is not None:
+            return _send(response, refused)
+        self.hub.attach(stream.head, stream, response, after=after)
+
+    def _attach_ended(self, id: str, after: int, offset: int, response: Response) -> None:
+        if after > offset:
+            return _send(response, refusal(400, f"the stream has {offset:,} frames, and Last-Event-ID is behind them"))
+        self.hub.attach(head_of(id), None, response, after=after)
+
+    async def _delete(self, target: Target, asker: Asker, response: Response) -> None:
+        info = await self.hub.journal.find(target.stream_id)
+        if info is None or not same(info.owner, asker.owner):
+            return _send(response, no_such_stream())
+        stream = self.hub.find_running(target.stream_id, asker.owner)
+        if stream is not None and stream.producer is not None:
+            stream.producer.cancel()
+        if await self.hub.journal.delete(target.stream_id):
+            return response.send(204, [], b"")
+        return _send(response, refusal(409, "the stream is still being written; try again in a moment"))
+
+
+def _asked(call: Call) -> bytes:
+    """What makes two requests equal."""
+    return b"\n".join((call.path.encode(), call.query.encode(), call.raw or b""))
+
+
+def _send(response: Response, refused: Refusal) -> None:
+    response.send(refused.status, refused.headers, refused.body)
+
+
+__all__ = ["DataPlane"]
