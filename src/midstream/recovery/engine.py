@@ -12,27 +12,27 @@ from midstream.protocol.events import Event, Fields, MessageStopping
 from midstream.protocol.message import Block, State
 from midstream.recovery import classify
 from midstream.recovery.attempt import FLOWING, GOING, Attempt, Outcome, Verdict
+from midstream.recovery.choice import Chooser
 from midstream.recovery.commit import rules_of
-from midstream.recovery.failure import Failure, Kind, Origin, Phase
+from midstream.recovery.facts import extended
+from midstream.recovery.failure import Failure, Kind
 from midstream.recovery.history import AttemptRecord, History
+from midstream.recovery.past import Past, crash, fold
 from midstream.recovery.plan import (
     NEXT_FORM,
     Continue,
     Form,
-    NoPlan,
     Plan,
     Restart,
     Settle,
     generated_bytes,
     make_plan,
-    may_move,
 )
-from midstream.recovery.policy import GiveUp, Policy, Spent, decide
+from midstream.recovery.policy import GiveUp, Policy, Spent
 from midstream.recovery.request import Request
 from midstream.recovery.standing import Standing, dropped_record
 from midstream.recovery.steps import Broke, Done, Elapsed, Ended, Input, Open, Opened, Read, Received, Sleep, Step, Wait
 from midstream.recovery.stitch import Splice, shown_of, stop
-from midstream.recovery.surroundings import Route
 from midstream.recovery.surroundings import Surroundings as Surroundings
 from midstream.recovery.watch import NEVER, Watch
 
@@ -90,6 +90,7 @@ class Engine:
         self._cause: Failure | None = None  # what made the present Continue necessary
         self._extensions = 0
         self._pings = 0
+        self._chooser = Chooser(request, policy, surroundings)
         self._rules = rules_of(policy, request)
 
     # What a driver calls.
@@ -97,8 +98,35 @@ class Engine:
     def start(self, now: float) -> Step:
         """The first thing to do."""
         self._started_at = now
-        self._upstream = self._routed(None, [])
+        self._upstream = self._chooser.first()
         return Step([], self._open(now))
+
+    def adopt(self, past: Past, now: float) -> Step:
+        """Instead of `start`: goes on with a stream whose process has ended, as after a connection that was cut.
+
+        Raises `BrokenPast` where what was recorded is no beginning of a message.
+        """
+        if not past.attempts:
+            return self.start(now)
+        folded, history = fold(past), self.history
+        self._started_at, history.slept_s, history.shown_live = now - past.elapsed_s, past.slept_s, past.shown_live
+        self._standing, self._extensions, self._pings = folded.standing, folded.extensions, folded.pings
+        self._upstream, history.attempts = past.attempts[-1].upstream, folded.records
+        self._standing.followed = self._policy.tools == "hold"  # then no call was shown before it was complete
+        shown = self._standing.shown
+        if self._wire_name is None and shown.state is not State.EMPTY:
+            self._wire, self._wire_name = folded.dialect, folded.dialect.name
+        failure = history.attempts[-1].failure = crash(shown)
+        if folded.error is not None or shown.state is State.COMPLETE:
+            return self._finish([], folded.error)
+        if shown.stop_reason is not None:
+            history.stop_added = True
+            return self._end_with([stop(self._wire.encode)], [])
+        if not self._recovers:
+            return self._give_up(failure, [], _SWITCHED_OFF)
+        if shown.state is not State.EMPTY and (not shown.blocks or shown.state is State.STOPPING):
+            return self._give_up(failure, [], "what was shown is no place to go on from")
+        return self._go_on(failure, [], [], now, None, ours=True)
 
     def receive(self, input: Input, now: float) -> Step:
         """Takes one fact; says what to hand on, and the one thing to wait for next."""
@@ -165,17 +193,6 @@ class Engine:
             attempt.splice = Splice(number, standing.shown, plan, encode, standing.usages, hold_chars)
         self._doing = Doing.OPENING
         return Open(plan.body if isinstance(plan, Continue) else None, watch.deadline, policy.connect_s, upstream)
-
-    def _routed(self, failure: Failure | None, dropped: list[Block]) -> int | None:
-        """Where the next attempt goes; ``None`` if its upstream is there no more, and no other may take over."""
-        standing, last, route = self._standing, self._upstream, self._around.route
-        situation = standing.situation(self._request, standing.shown, dropped, None, last)
-        begun = bool(self.history.attempts)
-        moves = not begun or may_move(situation, standing.homebound)
-        if route is None:
-            return 0 if last is None and moves else last
-        asked = route(Route(last, failure, moves, shown=bool(standing.shown.blocks)))
-        return asked if moves else last
 
     def _opened(self, opened: Opened, now: float) -> Wait:
         attempt = self._current
@@ -269,7 +286,7 @@ class Engine:
             return self._finish([*out, stop(self._wire.encode)])
         dropped = self._absorb(attempt)
         if not self._recovers:
-            return self._give_up(failure, out, "recovery is switched off")
+            return self._give_up(failure, out, _SWITCHED_OFF)
         return self._recover(attempt, failure, dropped, out, now)
 
     def _absorb(self, attempt: Attempt) -> list[Block]:
@@ -291,37 +308,21 @@ class Engine:
             if form is None:
                 return self._give_up(failure, out, "the service refused to continue it")
         self._standing.failed_at.add(self._upstream)
-        return self._go_on(failure, dropped, out, now, form)
+        return self._go_on(failure, dropped, out, now, form, ours=False)
 
-    def _go_on(self, failure: Failure, dropped: list[Block], out: list[Event], now: float, form: Form | None) -> Step:
-        """The next attempt, if there is a plan for one and the limits allow it. A form is given after a refusal."""
-        plan = self._planned(dropped, self._upstream, form)
-        if isinstance(plan, Settle):
-            return self._end_with(self._standing.settled(self._wire.encode), out, settled=True)
-        if isinstance(plan, NoPlan):
-            return self._give_up(failure, out, plan.reason)
-        # Another form is tried at once, whatever made the continuation necessary; but within the limits.
-        weighed = failure if form is None else replace(_FORM_REFUSED, retry_after_s=0.0)
-        upstream = self._upstream if form is not None else self._routed(failure, dropped)
-        if upstream != self._upstream:
-            plan = self._planned(dropped, upstream, form)
-            # The service that takes over did not fail, unless it did before: only then does it get a rest.
-            rest_s = None if upstream in self._standing.failed_at else 0.0
-            weighed = replace(failure, retry_after_s=rest_s, certificate=False)
-        around = self._around
-        spent = self._spent(now)
-        decision = decide(weighed, spent, self._policy, jitter=around.jitter, budget_left=around.take_retry)
-        if isinstance(decision, GiveUp):
-            return self._give_up(failure, out, decision.reason)
-        if isinstance(plan, Continue) and form is None:
+    def _go_on(
+        self, failure: Failure, dropped: list[Block], out: list[Event], now: float, form: Form | None, *, ours: bool
+    ) -> Step:
+        standing, spent = self._standing, self._spent(now)
+        choice = self._chooser.after(failure, standing, dropped, self._upstream, spent, form=form, ours=ours)
+        if isinstance(choice, Settle):
+            return self._end_with(standing.settled(self._wire.encode), out, settled=True)
+        if isinstance(choice, GiveUp):
+            return self._give_up(failure, out, choice.reason)
+        if isinstance(choice.plan, Continue) and form is None:
             self._cause = failure
-        self._upstream = upstream
-        return self._try_again(plan, decision.delay_s, out, now)
-
-    def _planned(self, dropped: list[Block], upstream: int | None, form: Form | None) -> Plan:
-        standing = self._standing
-        situation = standing.situation(self._request, standing.shown, dropped, standing.cut, upstream)
-        return make_plan(situation, self._policy, self._around.memory, form)
+        self._upstream = choice.upstream
+        return self._try_again(choice.plan, choice.delay_s, out, now)
 
     def _spent(self, now: float) -> Spent:
         history = self.history
@@ -366,6 +367,7 @@ class Engine:
         self._note_attempt()
         self._absorb(attempt)
         standing.stop_held, standing.paid_bytes, self._cause = event.fields, paid_bytes, None
+        self.facts.append(extended(attempt.record.number, event.fields, paid_bytes))
         return self._try_again(plan, 0.0, out, now)
 
     def _give_up(self, failure: Failure, out: list[Event], reason: str) -> Step:
@@ -376,7 +378,7 @@ class Engine:
         return self._finish(out, failure)
 
 
-_FORM_REFUSED = Failure(Kind.SERVER_ERROR, Phase.SHOWING, Origin.SERVICE, "a way of continuing was refused")
+_SWITCHED_OFF = "recovery is switched off"
 
 
 def _refused_form(attempt: Attempt, failure: Failure) -> Form | None:

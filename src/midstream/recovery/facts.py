@@ -33,6 +33,11 @@ def note(facts: list[Fields], noted: set[Key], attempt: int, event: Event, messa
             facts.append({"fact": "container", "attempt": attempt, "id": fit(id)})
 
 
+def extended(attempt: int, stop: Fields, paid_bytes: int) -> Fields:
+    """The fact that a reply which stopped at ``max_tokens`` is continued: the stop that is held, and what was paid."""
+    return {"fact": "extended", "attempt": attempt, "stop": stop, "paid_bytes": paid_bytes}
+
+
 def _note_block(facts: list[Fields], noted: set[Key], attempt: int, block: Block) -> None:
     direct, contained = block.caller_is_direct, is_contained(block)
     if direct and not (contained or stays_at_home(block) or block.type == "fallback"):

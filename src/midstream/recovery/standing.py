@@ -3,6 +3,8 @@
 Rule: adds up, and decides nothing. One attempt is added to it when it is over.
 """
 
+from collections.abc import Sequence
+
 from midstream.protocol.events import Event, Fields
 from midstream.protocol.message import Block, Message
 from midstream.recovery.attempt import Attempt
@@ -68,7 +70,7 @@ class Standing:
         return dropped
 
     def situation(
-        self, request: Request, shown: Message, dropped: list[Block], cut: Cut | None, upstream: int | None
+        self, request: Request, shown: Message, dropped: Sequence[Block], cut: Cut | None, upstream: int | None
     ) -> Situation:
         """What a plan for an attempt at this upstream depends on."""
         foreign = frozenset(number for number, maker in enumerate(self.makers) if maker != upstream)
