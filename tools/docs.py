@@ -64,6 +64,13 @@ def policy_table() -> str:
     return "\n".join(["| argument | environment | default | |", "| --- | --- | --- | --- |", *rows, ""])
 
 
+def configuration_tables() -> str:
+    """The settings of the gateway, and of its policy."""
+    from midstream.gateway.reference import markdown
+
+    return markdown()
+
+
 def bench_table() -> str:
     """The last run of the bench that was kept, as a table."""
     rows = [
@@ -79,7 +86,11 @@ def generate(name: str) -> str:
     words = name.split()
     if words[0] == "midstream":
         return command_help(words[1:])
-    makers: dict[str, Callable[[], str]] = {"policy": policy_table, "bench": bench_table}
+    makers: dict[str, Callable[[], str]] = {
+        "policy": policy_table,
+        "configuration": configuration_tables,
+        "bench": bench_table,
+    }
     return makers[name]()
 
 

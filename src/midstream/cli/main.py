@@ -16,10 +16,18 @@ from midstream._version import __version__
 from midstream.cli import Misuse
 from midstream.errors import MissingExtra
 
-COMMANDS = ("midstream.cli.demo", "midstream.cli.faults")
+COMMANDS = ("midstream.cli.demo", "midstream.cli.faults", "midstream.cli.serve")
 """Every command, in the order of the help."""
 
-EXTRAS = {"rich": "demo", "boto3": "bedrock", "botocore": "bedrock"}
+EXTRAS = {
+    "rich": "demo",
+    "boto3": "bedrock",
+    "botocore": "bedrock",
+    "aiohttp": "gateway",
+    "httptools": "gateway",
+    "prometheus_client": "gateway",
+    "google": "vertex",
+}
 """The extra that brings a package which midstream itself does without."""
 
 OK, FAILED, MISUSED = 0, 1, 2

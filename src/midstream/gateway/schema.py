@@ -236,6 +236,9 @@ class Names:
 
     metavar: str = "NAME"
 
+    def __str__(self) -> str:
+        return "a list of names"
+
     def parsed(self, text: str) -> object:
         """As `Kind`."""
         return [name.strip() for name in text.split(",")]
