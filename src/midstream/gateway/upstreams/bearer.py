@@ -1,0 +1,29 @@
+"""The client's own credentials, as far as they are for this upstream.
+
+Rule: a key of Anthropic's never goes to somebody else's cloud.
+"""
+
+from midstream.gateway.http.heads import Headers, first
+from midstream.gateway.upstreams.port import NoCredentials
+
+_ANTHROPICS = "sk-ant-"
+"""What Anthropic's keys and tokens begin with."""
+
+
+def bearer_of(credentials: Headers, name: str) -> str | None:
+    """The token or key that the client sent: SDK 2.x sends either as a bearer, older ones a key as ``x-api-key``.
+
+    Raises `NoCredentials` for a key of Anthropic's: in a list of upstreams the client means the first, and the second
+    is another company.
+    """
+    authorization = first(credentials, b"authorization") or b""
+    token: bytes | None = None
+    if authorization[:7].lower() == b"bearer ":
+        token = authorization[7:].strip()
+    else:
+        token = first(credentials, b"x-api-key") or first(credentials, b"api-key")
+    if not token:
+        return None
+    if token.startswith(_ANTHROPICS.encode()):
+        raise NoCredentials(f"The request brings a key of Anthropic's, which {name} does not take and must not see.")
+    return token.decode("latin-1")
