@@ -3,6 +3,7 @@
 Rule: nothing that is started here outlives its ``with``, nor the process that started it.
 """
 
+import contextlib
 import shutil
 import signal
 import socket
@@ -14,7 +15,6 @@ from pathlib import Path
 
 # From a start to the first answer: a machine with every core busy.
 START_S_MAX = 30.0
-STOP_S_MAX = 5.0
 
 
 def start(command: list[str], log: Path, env: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
@@ -24,14 +24,12 @@ def start(command: list[str], log: Path, env: Mapping[str, str] | None = None) -
         return subprocess.Popen([*tied, *command], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env)
 
 
-def end(process: "subprocess.Popen[bytes]", *, politely: bool = False) -> None:
-    """It is gone when this returns."""
-    if politely and process.poll() is None:
+def end(process: "subprocess.Popen[bytes]", *, politely_s: float = 0.0) -> None:
+    """It is gone when this returns; before that it may be asked, and be given so long."""
+    if politely_s and process.poll() is None:
         process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_S_MAX)
-        except subprocess.TimeoutExpired:
-            pass
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(politely_s)
     if process.poll() is None:
         process.kill()
     process.wait()
