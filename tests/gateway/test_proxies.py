@@ -120,6 +120,15 @@ def test_a_failed_stream_ends_with_its_error_and_in_broken_framing_where_the_pro
         assert answer.complete is not FRAMING_KEPT[name, style], f"{name} {version(name)}"
 
 
+@BEHIND
+def test_what_a_proxy_makes_of_a_broken_upstream_is_known(name: str, style: Style) -> None:
+    if not old(name):
+        pytest.skip(f"{name} {version(name)} is none of the versions that were measured")
+    with FaultServer() as faults, proxy(name, style, faults.port) as base_url:
+        answer = ask(base_url, x_midstream_fault="always cut-fin")
+    assert answer.end == "fin" and answer.complete is not FRAMING_KEPT[name, style]
+
+
 def old(name: str) -> bool:
     """Whether this is a version that `FRAMING_KEPT` is for."""
     known = {"nginx": "1.22.", "haproxy": "2.6.", "caddy": "2.6.", "envoy": "1.40."}
