@@ -13,6 +13,9 @@ from midstream.protocol.events import Fields
 from midstream.recovery.failure import ERROR_TYPES, Failure, Kind, status_of
 from midstream.reports import Report, sentence
 
+JSON_BODY = (b"content-type", b"application/json")
+"""The header of every answer of midstream's own."""
+
 _TRANSPORT_STATUSES = {
     Kind.SILENT: 504,
     Kind.STALLED: 504,
@@ -25,7 +28,7 @@ _TRANSPORT_STATUSES = {
 """What a gateway answers when it got no right answer itself (RFC 9110, 15.6.3 and 15.6.5)."""
 
 _TYPES = {
-    **{status: name for name, (_, status) in reversed(ERROR_TYPES.items()) if name.islower()},
+    **{status: name for name, (_, status) in reversed(list(ERROR_TYPES.items())) if name.islower()},
     400: "invalid_request_error",
     502: "api_error",
     503: "overloaded_error",
@@ -59,7 +62,9 @@ def envelope(status: int, message: str, *, type: str | None = None, **more: Any)
 
 def refusal(status: int, message: str, headers: Headers | None = None, **more: Any) -> Refusal:
     """An error of midstream's own."""
-    return Refusal(status, [(b"content-type", b"application/json"), *(headers or [])], envelope(status, message, **more))
+    return Refusal(
+        status, [(b"content-type", b"application/json"), *(headers or [])], envelope(status, message, **more)
+    )
 
 
 def failed_status(failure: Failure) -> int:
@@ -71,12 +76,18 @@ def failed_status(failure: Failure) -> int:
 
 def error_of(failure: Failure, report: Report, stream_id: str) -> Fields:
     """The ``error`` event of a failed stream. ``midstream.exhausted`` tells a midstream further down to give up."""
-    kind = failure.error_type if failure.error_type in ERROR_TYPES else error_type(failed_status(failure))
+    known = failure.error_type is not None and failure.error_type in ERROR_TYPES
+    kind = failure.error_type if known else error_type(failed_status(failure))
     said = failure.api_message if failure.kind is Kind.REJECTED and failure.api_message else sentence(failure, report)
     error: Fields = {"type": kind, "message": said}
     if isinstance(failure.body, dict) and isinstance(theirs := failure.body.get("error"), dict) and "details" in theirs:
         error["details"] = theirs["details"]
-    error["midstream"] = {"exhausted": True, "kind": str(failure.kind), "phase": str(failure.phase), "stream": stream_id}
+    error["midstream"] = {
+        "exhausted": True,
+        "kind": str(failure.kind),
+        "phase": str(failure.phase),
+        "stream": stream_id,
+    }
     fields: Fields = {"type": "error", "error": error}
     if failure.request_id:
         fields["request_id"] = failure.request_id
@@ -85,7 +96,7 @@ def error_of(failure: Failure, report: Report, stream_id: str) -> Fields:
 
 def answer_of(failure: Failure, report: Report, stream_id: str) -> Refusal:
     """The answer for a stream that failed before anything was sent, and without an answer of the upstream's."""
-    headers: Headers = [(b"content-type", b"application/json"), (b"x-should-retry", b"false")]
+    headers: Headers = [JSON_BODY, (b"x-should-retry", b"false")]
     if failure.request_id:
         headers.append((b"request-id", failure.request_id.encode("latin-1", "replace")))
     if failure.retry_after_s is not None:

@@ -8,7 +8,7 @@ import secrets
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from midstream.gateway import opening
 from midstream.gateway.endings import Refusal, refusal
@@ -19,11 +19,13 @@ from midstream.gateway.http.outbound import Pool
 from midstream.gateway.owners import same
 from midstream.gateway.producer import Producer
 from midstream.gateway.readers import Head, Pace, Reader
-from midstream.gateway.requests import engine_request, no_such_stream
+from midstream.gateway.requests import engine_request
 from midstream.gateway.routing import Routing
+from midstream.gateway.tracing import NOBODY, Span
 from midstream.gateway.upstreams.port import Call
-from midstream.journal.port import Info, Journal
+from midstream.journal.port import Info, Journal, Writer
 from midstream.recovery.engine import Engine
+from midstream.recovery.failure import Kind
 from midstream.recovery.history import AttemptRecord
 from midstream.recovery.past import Past
 from midstream.recovery.policy import Policy
@@ -46,15 +48,19 @@ class Limits:
 
 
 class Observer(Protocol):
-    """Who counts and tells: metrics and the log."""
+    """Who counts and tells: the log, metrics, spans."""
 
-    def stream_started(self, stream: "Stream") -> None: ...
+    def stream_started(self, stream: "Stream", headers: Headers, *, adopted: bool) -> None:
+        """A stream begins; ``headers`` are those of its request, without credentials."""
 
-    def attempt_ended(self, stream: "Stream", record: AttemptRecord) -> None: ...
+    def attempt_ended(self, stream: "Stream", record: AttemptRecord, after: Kind | None) -> None:
+        """An attempt is over; ``after`` is what had ended the one before it."""
 
-    def stream_ended(self, stream: "Stream", report: Report) -> None: ...
+    def stream_ended(self, stream: "Stream", report: Report) -> None:
+        """A stream is over."""
 
-    def reader_attached(self, stream: "Stream", *, again: bool) -> None: ...
+    def reader_attached(self, stream: "Stream", *, by_retry: bool) -> None:
+        """A reader came back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,19 @@ class Asker:
 class Stream:
     """One reply that is being made. The `Watcher` of its producer."""
 
-    __slots__ = ("asker", "created_at", "delivered", "head", "hub", "key", "leaving", "model", "producer", "readers", "upstream")
+    __slots__ = (
+        "asker",
+        "created_at",
+        "head",
+        "hub",
+        "key",
+        "leaving",
+        "model",
+        "producer",
+        "readers",
+        "span",
+        "upstream",
+    )
 
     def __init__(self, hub: "Hub", head: Head, asker: Asker, key: bytes, model: str) -> None:
         self.hub, self.head, self.asker, self.key, self.model = hub, head, asker, key, model
@@ -81,9 +99,8 @@ class Stream:
         self.readers: list[Reader] = []
         self.producer: Producer | None = None
         self.leaving: asyncio.TimerHandle | None = None
-        self.delivered = False
-        """A reader got all of it."""
         self.upstream = ""
+        self.span: Span = NOBODY
 
     @property
     def id(self) -> str:
@@ -95,11 +112,33 @@ class Stream:
 
     def judged(self, record: AttemptRecord) -> None:
         self.hub.routing.judged(record)
-        self.hub.observer.attempt_ended(self, record)
+        before = self.producer.attempts[record.number - 2].failure if record.number > 1 and self.producer else None
+        self.hub.observer.attempt_ended(self, record, before.kind if before is not None else None)
 
     def ended(self, report: Report, refusal: Refusal | None) -> None:
         self.head.refusal = refusal
         self.hub.ended(self, report)
+
+
+DELIVERED_MAX = 10_000
+"""Ids of ended streams that are remembered: a minute of them, at the rate that one machine can serve."""
+
+
+class Recent:
+    """The last few names that were added."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._names: dict[str, None] = {}
+
+    def add(self, name: str) -> None:
+        """Remembers a name, and forgets the oldest."""
+        self._names[name] = None
+        if len(self._names) > self._most:
+            del self._names[next(iter(self._names))]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
 
 
 @dataclass
@@ -115,6 +154,8 @@ class Hub:
     _by_key: dict[bytes, list[Stream]] = field(default_factory=dict)
     _owners: Counter[bytes] = field(default_factory=Counter)
     _readers: set[Reader] = field(default_factory=set)
+    delivered: "Recent" = field(default_factory=lambda: Recent(DELIVERED_MAX))
+    """Streams that a reader got to the end: a retry of their request is a request of its own."""
     closing: bool = False
 
     # Streams.
@@ -135,7 +176,7 @@ class Hub:
         own = asker.credentials is None
         data = opening.write(call, signed=signed, own_credentials=own, client=asker.name)
         writer = self.journal.create(id, owner=asker.owner, key=key, created_at=time.time(), opening=data)
-        stream = self._stream(id, call, asker, key)
+        stream = self._stream(id, call, asker, key, adopted=False)
         stream.producer = self._producer(stream, call, writer, signed=signed)
         self.routing.requested()
         return stream
@@ -147,21 +188,21 @@ class Hub:
         writer = await self.journal.adopt(info.id)
         if (running := self.running.get(info.id)) is not None:  # somebody else came back at the same moment
             return running
-        stream = self._stream(info.id, call, asker, info.key)
+        stream = self._stream(info.id, call, asker, info.key, adopted=True)
         stream.producer = self._producer(stream, call, writer, signed=found.signed)
         stream.producer.adopt(past)
         self._left(stream)
         return stream
 
-    def _stream(self, id: str, call: Call, asker: Asker, key: bytes) -> Stream:
+    def _stream(self, id: str, call: Call, asker: Asker, key: bytes, *, adopted: bool) -> Stream:
         stream = Stream(self, Head(id, call.wire), asker, key, call.model)
         self.running[id] = stream
         self._by_key.setdefault(key, []).append(stream)
         self._owners[asker.owner] += 1
-        self.observer.stream_started(stream)
+        self.observer.stream_started(stream, call.headers, adopted=adopted)
         return stream
 
-    def _producer(self, stream: Stream, call: Call, writer: Any, *, signed: bool) -> Producer:
+    def _producer(self, stream: Stream, call: Call, writer: Writer, *, signed: bool) -> Producer:
         routing, limits = self.routing, self.limits
         around = routing.surroundings(call, lambda name: setattr(stream, "upstream", name))
         engine = Engine(
@@ -193,8 +234,11 @@ class Hub:
 
     # Readers.
 
-    def attach(self, head: Head, stream: Stream | None, response: Response, *, after: int, fresh: bool = False) -> None:
-        """A reader of a stream; ``stream`` is ``None`` for one that is over."""
+    def attach(
+        self, head: Head, stream: Stream | None, response: Response, *, after: int = 0, fresh: bool = False,
+        by_retry: bool = False,
+    ) -> None:  # fmt: skip
+        """A reader of a stream; ``stream`` is ``None`` for one that is over. ``fresh``: the one that asked for it."""
         reader = Reader(
             head, self.journal, response, after=after, pace=self.limits.pace,
             on_left=lambda reader, got_all: self._reader_left(reader, stream, got_all),
@@ -205,7 +249,8 @@ class Hub:
             if stream.leaving is not None:
                 stream.leaving.cancel()
                 stream.leaving = None
-            self.observer.reader_attached(stream, again=not fresh)
+            if not fresh:
+                self.observer.reader_attached(stream, by_retry=by_retry)
         reader.start(self.limits.early_s if stream is not None and not after else 0.0, fresh=fresh)
 
     def find_running(self, id: str, owner: bytes) -> Stream | None:
@@ -232,7 +277,8 @@ class Hub:
             return
         if reader in stream.readers:
             stream.readers.remove(reader)
-        stream.delivered = stream.delivered or got_all
+        if got_all:
+            self.delivered.add(stream.id)
         self._left(stream)
 
     def _left(self, stream: Stream) -> None:
@@ -268,6 +314,3 @@ def head_of(id: str) -> Head:
 
 def _too_many(what: str) -> Refusal:
     return refusal(429, f"{what}; try again when one of them has ended", [(b"retry-after", b"1")])
-
-
-__all__ = ["Asker", "Hub", "Limits", "Observer", "Stream", "head_of", "no_such_stream"]

@@ -54,12 +54,13 @@ class Gateway:
         tokens = Tokens(settings.tokens) if settings.tokens is not None else None
         journal = _journal(settings)
         owners = Owners.load(key_file(settings.journal)) if settings.journal is not None else Owners.passing()
-        routing = Routing(upstreams, settings.policy, [_breaker(settings) for _ in upstreams])
+        breakers = [_breaker(settings) for _ in upstreams]
+        routing = Routing(upstreams, settings.policy, breakers)
         pool = Pool(
-            PoolLimits(connections=settings.upstream_connections_max, idle_s=settings.upstream_idle_s),
+            PoolLimits(connections_max=settings.upstream_connections_max, idle_s=settings.upstream_idle_s),
             proxies=Proxies.from_env(environ),
         )
-        watching = Watching(settings, upstreams, routing, journal)
+        watching = Watching(settings, [upstream.name for upstream in upstreams], breakers, journal)
         hub = Hub(_limits(settings), journal, routing, pool, watching)
         lobby = Lobby(hub, journal)
         plane = DataPlane(hub, lobby, owners, tokens, settings.body_bytes_max, settings.policy.connect_s)

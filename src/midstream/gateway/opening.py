@@ -11,6 +11,7 @@ from midstream.gateway.http.heads import Headers
 from midstream.gateway.upstreams.port import Call
 from midstream.protocol.dialects import parse
 
+
 class Opening(msgspec.Struct, frozen=True):
     """A request, as the journal keeps it."""
 

@@ -5,7 +5,7 @@ Rule: nothing is changed, nothing is buffered, nothing is tried twice.
 
 import asyncio
 
-from midstream.gateway.endings import envelope
+from midstream.gateway.endings import JSON_BODY, envelope
 from midstream.gateway.http.heads import Headers, first, without_hop_by_hop
 from midstream.gateway.http.inbound import Request, Response
 from midstream.gateway.http.outbound import Exchange, Pool
@@ -71,7 +71,11 @@ class Answer:
         if self._response.started:
             self._response.abort()
         else:
-            told = f"the upstream could not be asked ({reason})" if self._status == 0 else "the upstream's answer broke off"
+            told = (
+                f"the upstream could not be asked ({reason})"
+                if self._status == 0
+                else "the upstream's answer broke off"
+            )
             self._response.send(502, [(b"content-type", b"application/json")], envelope(502, told))
         self._over()
 
@@ -102,7 +106,7 @@ async def pass_on(
         asked = await upstream.request(call, None, credentials)
     except CannotAsk as problem:
         body = envelope(problem.status, str(problem), type=problem.error_type)
-        response.send(problem.status, [(b"content-type", b"application/json")], body)
+        response.send(problem.status, [JSON_BODY], body)
         return
     answer = Answer(call, upstream, response)
     exchange = pool.exchange(asked, answer, connect_s=connect_s)

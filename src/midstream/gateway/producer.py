@@ -7,22 +7,23 @@ import asyncio
 from typing import Protocol
 
 from midstream.drivers.clock import Clock
-from midstream.gateway.endings import Refusal, answer_of, envelope, error_of, exhausted
+from midstream.gateway import begun
+from midstream.gateway.endings import JSON_BODY, Refusal, answer_of, envelope, error_of, exhausted
 from midstream.gateway.frames import Framer, Wire
 from midstream.gateway.http.decoding import Decoder, DecodingError, decoder_for
 from midstream.gateway.http.heads import Headers
 from midstream.gateway.http.outbound import Exchange, OutRequest, Pool
 from midstream.gateway.upstreams.errors import error_frame
-from midstream.gateway.upstreams.port import Call, CannotAsk, Upstream
+from midstream.gateway.upstreams.port import BadCall, Call, CannotAsk, Upstream
 from midstream.journal.port import Kind as Record
 from midstream.journal.port import Writer
 from midstream.protocol.dialects import dump
 from midstream.recovery.engine import Engine
-from midstream.recovery.failure import Failure, Kind
+from midstream.recovery.failure import Failure, Kind, Origin, Phase
 from midstream.recovery.history import AttemptRecord
-from midstream.recovery.past import Past
+from midstream.recovery.past import BrokenPast, Past
 from midstream.recovery.steps import Broke, Done, Elapsed, Ended, Input, Open, Opened, Read, Received, Sleep, Step, Wait
-from midstream.reports import Report, described, make_report
+from midstream.reports import Outcome, Report, described, make_report
 
 PENDING_BYTES_MAX = 1 << 20
 """So much may wait for the journal: a disk writes it in a tick. Above it the upstream is not read from."""
@@ -80,6 +81,8 @@ class Producer:
         "_writer",
         "id",
         "over",
+        "read_bytes",
+        "shown_bytes",
     )
 
     def __init__(
@@ -94,6 +97,7 @@ class Producer:
     ) -> None:
         self.id = writer.id
         self.over = False
+        self.read_bytes = self.shown_bytes = 0
         self._call, self._credentials, self._engine = call, credentials, engine
         self._writer, self._watcher, self._upstreams, self._pool = writer, watcher, upstreams, pool
         self._wire: Wire = call.wire
@@ -119,7 +123,14 @@ class Producer:
 
     def adopt(self, past: Past) -> None:
         """Goes on where another process was stopped."""
-        self._took(self._engine.adopt(past, self._clock()))
+        self._started_at -= past.elapsed_s
+        self._facts = len(past.facts)
+        try:
+            step = self._engine.adopt(past, self._clock())
+        except BrokenPast as problem:
+            self._finish(Failure(Kind.LIMIT, Phase.SHOWING, Origin.CLIENT, str(problem)))
+            return
+        self._took(step)
 
     def cancel(self) -> None:
         """Nobody wants the reply any more: the upstream is left, and the stream ends so."""
@@ -136,6 +147,20 @@ class Producer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    @property
+    def state(self) -> str:
+        """What the stream is waiting for, in a word."""
+        if self._paused:
+            return "waiting for the journal"
+        if self._exchange is None:
+            return "opening" if self._opening is not None else "sleeping"
+        return "showing" if self._shown else "waiting"
+
+    @property
+    def offset(self) -> int:
+        """The number of the last frame."""
+        return self._framer.number
 
     @property
     def attempts(self) -> list[AttemptRecord]:
@@ -157,6 +182,7 @@ class Producer:
 
     def received(self, data: bytes) -> None:
         """A chunk of the body."""
+        self.read_bytes += len(data)
         if self._decoder is not None:
             try:
                 data = self._decoder.feed(data)
@@ -221,6 +247,7 @@ class Producer:
             self._shown = True
             self._watcher.headed(self._status, self._headers)
         writer = self._writer
+        self.shown_bytes += len(data)
         writer.append(Record.SHOWN, data, count)
         if writer.pending_bytes > PENDING_BYTES_MAX and not self._paused and self._exchange is not None:
             self._paused = True
@@ -283,9 +310,20 @@ class Producer:
         self._upstream = wait.upstream
         self._status, self._headers, self._body, self._decoder = 0, [], b"", None
         record = self._engine.history.attempts[-1]
-        told = {"number": record.number, "plan": record.plan, "upstream": self._upstreams[wait.upstream].name}
-        self._writer.append(Record.ATTEMPT, dump(told))
+        self._writer.append(Record.ATTEMPT, self._attempt_record(record))
         self._opening = self._loop.create_task(self._ask(wait))
+
+    def _attempt_record(self, record: AttemptRecord) -> bytes:
+        history = self._engine.history
+        return begun.write(
+            begun.Attempt(
+                upstream=self._upstreams[record.upstream or 0].name,
+                plan=record.plan,
+                slept_s=history.slept_s,
+                elapsed_s=self._clock() - self._started_at,
+                shown_live=history.shown_live,
+            )
+        )
 
     async def _ask(self, wait: Open) -> None:
         upstream = self._upstreams[wait.upstream]
@@ -297,11 +335,14 @@ class Producer:
             return
         self._opening = None
         if not self.over:
-            self._exchange = self._pool.exchange(request, self, connect_s=wait.connect_s)
+            try:
+                self._exchange = self._pool.exchange(request, self, connect_s=wait.connect_s)
+            except ValueError as problem:
+                self._cannot_ask(BadCall(f"the request cannot be sent on: {problem}"))
 
     def _cannot_ask(self, problem: CannotAsk) -> None:
         """The answer is one that a service would give."""
-        self._status, self._headers = problem.status, [(b"content-type", b"application/json")]
+        self._status, self._headers = problem.status, [JSON_BODY]
         self._body = envelope(problem.status, str(problem), type=problem.error_type)
         self._tell(Opened(problem.status, {"content-type": "application/json"}))
         self._tell(Received(self._body))
@@ -326,7 +367,7 @@ class Producer:
             self._loop.call_later(_LAST_BYTES_S, self._drop)
         else:
             self._drop()
-        outcome = "complete" if failure is None else "failed"
+        outcome: Outcome = "complete" if failure is None else "failed"
         report = make_report(self._engine.history, outcome, failure, self._clock() - self._started_at)
         refusal = self._refusal(failure, report) if failure is not None and not self._shown else None
         self._watcher.ended(report, refusal)
@@ -340,15 +381,15 @@ class Producer:
         error = error_of(failure, report, self.id)
         if self._wire == "sse":
             return self._framer.own(error)
-        return self._framer.given(error_frame(error["error"]["type"], error["error"]["message"], error["error"]["midstream"]))
+        return self._framer.given(
+            error_frame(error["error"]["type"], error["error"]["message"], error["error"]["midstream"])
+        )
 
     def _refusal(self, failure: Failure, report: Report) -> Refusal:
         """What to answer instead of a stream: the upstream's own words, where it was the upstream that refused."""
         if self._status < 300:
             return answer_of(failure, report, self.id)
-        answer = Refusal(
-            *self._upstreams[self._upstream].refusal(self._status, self._headers, self._body, self._wire)
-        )
+        answer = Refusal(*self._upstreams[self._upstream].refusal(self._status, self._headers, self._body, self._wire))
         return answer if failure.kind is Kind.REJECTED else exhausted(answer)
 
 

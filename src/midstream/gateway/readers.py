@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 READ_BYTES_MAX = 64 * 1024
 """So much is read from the journal at once: as much as a socket takes."""
 
-CONTENT_TYPES: dict[str, bytes] = {"sse": b"text/event-stream; charset=utf-8", "eventstream": b"application/vnd.amazon.eventstream"}
+CONTENT_TYPES: dict[str, bytes] = {
+    "sse": b"text/event-stream; charset=utf-8",
+    "eventstream": b"application/vnd.amazon.eventstream",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,7 @@ class Reader:
             self._reading = self._loop.create_task(self._read())
 
     async def _read(self) -> None:
-        while not self._over:
+        while True:
             self._missed = False
             records = await self._journal.read(self._id, self._next - 1, READ_BYTES_MAX)
             if self._over:
@@ -191,7 +194,9 @@ class Reader:
         if not response.started:
             if self._head.refusal is not None:
                 refusal = self._head.refusal
-                response.send(refusal.status, [*refusal.headers, (b"midstream-stream-id", self._id.encode())], refusal.body)
+                response.send(
+                    refusal.status, [*refusal.headers, (b"midstream-stream-id", self._id.encode())], refusal.body
+                )
                 self._leave(True)
                 return
             self._answer()

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from urllib.parse import unquote
 
-from midstream.gateway.endings import Refusal, refusal
 from midstream.gateway.credentials import without_credentials
+from midstream.gateway.endings import Refusal, refusal
 from midstream.gateway.http.heads import Headers, first, without_hop_by_hop
 from midstream.gateway.upstreams.port import Call, signed_by_client
 from midstream.protocol.dialects import parse
@@ -84,8 +84,10 @@ def no_such_stream() -> Refusal:
 
 
 def make_call(target: Target, method: str, path: str, query: str, headers: Headers, raw: bytes | None) -> Call:
-    """A request as upstreams see it, the client's credentials not included. ``raw`` is ``None`` where the body is handed
-    on while it arrives."""
+    """A request as upstreams see it, without the client's credentials.
+
+    ``raw`` is ``None`` where the body is handed on while it arrives.
+    """
     parsed = parse(raw) if raw else None
     fields: Fields = parsed if isinstance(parsed, dict) else {}
     bedrock = target.what is What.BEDROCK

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable
 
-from midstream.gateway.breaker import Breaker
+from midstream.gateway.breaker import Breaker, counts
 from midstream.gateway.upstreams.port import Call, Upstream
 from midstream.recovery.failure import Failure, Kind
 from midstream.recovery.history import AttemptRecord
@@ -16,8 +16,8 @@ from midstream.recovery.models import Memory
 from midstream.recovery.policy import Policy, RetryBudget
 from midstream.recovery.surroundings import Route, Surroundings
 
-_NOT_ITS_FAULT = frozenset({Kind.REJECTED, Kind.LIMIT})
-"""Failures that say nothing about the health of an upstream."""
+_FOLLOWS = frozenset({Kind.REJECTED, Kind.LIMIT})
+"""Failures that would happen at any other upstream, too."""
 
 
 class Routing:
@@ -49,11 +49,13 @@ class Routing:
 
     def judged(self, record: AttemptRecord) -> None:
         """An attempt is over: its upstream is well, or it is not."""
-        breaker, failure, now = self.breakers[record.upstream], record.failure, self._loop.time()
+        breaker, failure, now = self.breakers[record.upstream or 0], record.failure, self._loop.time()
         if failure is None:
             breaker.succeeded(now)
-        elif failure.kind not in _NOT_ITS_FAULT:
+        elif counts(failure.kind):
             breaker.failed(now)
+        else:
+            breaker.released(now)
 
     def first_allowed(self) -> Upstream:
         """For a request that is passed on: the first upstream that is well, or the first."""
@@ -82,4 +84,4 @@ class Routing:
 
 def _moves(failure: Failure | None) -> bool:
     """Whether another upstream may do better."""
-    return failure is None or failure.kind not in _NOT_ITS_FAULT
+    return failure is None or failure.kind not in _FOLLOWS

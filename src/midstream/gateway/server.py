@@ -3,6 +3,7 @@
 Rule: one short task for each request; a stream then runs by callbacks, and nothing of the task is left.
 """
 
+import time
 from dataclasses import dataclass
 
 from midstream.gateway.boot import Lobby
@@ -90,7 +91,7 @@ class DataPlane:
         if refused is not None:
             return _send(response, refused)
         stream = self.hub.open(call, asker, key, signed=is_signed(call, request.headers))
-        self.hub.attach(stream.head, stream, response, after=0, fresh=True)
+        self.hub.attach(stream.head, stream, response, fresh=True)
         assert stream.producer is not None
         stream.producer.start()
 
@@ -101,11 +102,11 @@ class DataPlane:
         if stream is None:
             stream = await self.lobby.adopted(key, asker)
         if stream is not None:
-            hub.attach(stream.head, stream, response, after=0)
+            hub.attach(stream.head, stream, response, by_retry=True)
             return True
-        found = await self.lobby.held(key, LATE_RETRY_S)
+        found = await self.lobby.held(key, time.time() - LATE_RETRY_S)
         if found is not None:
-            hub.attach(head_of(found.id), None, response, after=0)
+            hub.attach(head_of(found.id), None, response)
         return found is not None
 
     async def _pass_on(self, call: Call, asker: Asker, request: Request, response: Response) -> None:

@@ -1,0 +1,125 @@
+"""What is told of the gateway: lines of the log, metrics, spans, and the second port.
+
+Rule: told by the hub, asked by the second port; changes nothing.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from midstream.gateway.breaker import Breaker
+from midstream.gateway.config import Settings
+from midstream.gateway.control import Control
+from midstream.gateway.http.heads import Headers
+from midstream.gateway.hub import Hub, Stream
+from midstream.gateway.log import Log
+from midstream.gateway.metrics import Metrics
+from midstream.gateway.startup import announce, reload_tokens
+from midstream.gateway.tokens import Tokens
+from midstream.gateway.tracing import Tracing
+from midstream.gateway.view import Breaker as State
+from midstream.gateway.view import Open, StreamView
+from midstream.journal.port import Health, Journal
+from midstream.recovery.failure import Kind
+from midstream.recovery.history import AttemptRecord
+from midstream.reports import Report
+
+if TYPE_CHECKING:
+    from midstream.gateway.main import Gateway
+
+
+class Watching:
+    """The hub's `Observer`, and the second port's `View`."""
+
+    def __init__(self, settings: Settings, names: Sequence[str], breakers: Sequence[Breaker], journal: Journal) -> None:
+        self.draining = False
+        self.log = Log(settings.log)
+        self.metrics = Metrics(names)
+        self._settings = settings
+        self._names, self._breakers, self._journal = names, breakers, journal
+        self._tracing = Tracing(on=settings.otel)
+        self._hub: Hub | None = None
+        self._gateway: Gateway | None = None
+        self._control: Control | None = None
+
+    async def start(self, gateway: "Gateway") -> None:
+        """Opens the second port, and says where everything is."""
+        self._gateway, self._hub = gateway, gateway.hub
+        self.metrics.watch(self)
+        control = None
+        if self._settings.control_listen is not None:
+            self._control = Control(self, self.metrics, self._settings.control_listen)
+            control = await self._control.start()
+        announce(self.log, self._settings, self._settings.listen._replace(port=gateway.port), control)
+        if gateway.hub.running:
+            self.log.line("info", "adopted", streams=len(gateway.hub.running))
+
+    async def aclose(self) -> None:
+        """Closes the second port."""
+        if self._control is not None:
+            await self._control.aclose()
+        self.log.stopped(streams_left=len(self._hub.running) if self._hub is not None else 0)
+
+    def reload(self, tokens: Tokens) -> None:
+        """Reads the clients' tokens again; a broken file changes nothing."""
+        reload_tokens(tokens, self.log)
+
+    # As the hub's observer.
+
+    def stream_started(self, stream: Stream, headers: Headers, *, adopted: bool) -> None:
+        self.metrics.stream_started(adopted=adopted)
+        stream.span = self._tracing.stream(stream.id, stream.model, headers)
+
+    def attempt_ended(self, stream: Stream, record: AttemptRecord, after: Kind | None) -> None:
+        upstream = self._names[record.upstream or 0]
+        self.metrics.attempt_ended(record, upstream, after)
+        stream.span.attempt_ended(record, upstream)
+        if record.number > 1:
+            self.log.recovered(stream.id, record, upstream, after)
+
+    def stream_ended(self, stream: Stream, report: Report) -> None:
+        self.metrics.stream_ended(report)
+        stream.span.ended(report)
+        producer = stream.producer
+        if producer is not None:
+            self.metrics.totals.bytes_from_upstreams += producer.read_bytes
+        self.log.stream_ended(
+            stream.id,
+            report,
+            upstream=stream.upstream,
+            client=stream.asker.name or None,
+            bytes=producer.shown_bytes if producer is not None else None,
+        )
+
+    def reader_attached(self, stream: Stream, *, by_retry: bool) -> None:
+        self.metrics.reattached(by_retry=by_retry)
+
+    # As the second port's view.
+
+    def streams(self) -> Iterable[StreamView]:
+        now = time.time()
+        for stream in self._hub.running.values() if self._hub is not None else ():
+            if (producer := stream.producer) is not None:
+                yield StreamView(
+                    id=stream.id,
+                    age_s=round(now - stream.created_at, 3),
+                    upstream=stream.upstream,
+                    attempts=len(producer.attempts),
+                    state=producer.state,
+                    readers=len(stream.readers),
+                    offset=producer.offset,
+                    size_bytes=producer.shown_bytes,
+                )
+
+    def open_counts(self) -> Open:
+        if self._hub is None or self._gateway is None:
+            return Open()
+        streams, connections = self._hub.running.values(), self._gateway.server.connections
+        readers = sum(len(stream.readers) for stream in streams)
+        return Open(len(streams), readers, connections, self._hub.pool.connections)
+
+    def journal_health(self) -> Health:
+        return self._journal.health
+
+    def breakers(self) -> Mapping[str, State]:
+        return {name: breaker.state.value for name, breaker in zip(self._names, self._breakers, strict=True)}
