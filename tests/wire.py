@@ -12,9 +12,11 @@ from midstream.protocol.events import Event
 from midstream.recovery.engine import Engine, Surroundings
 from midstream.recovery.failure import Failure
 from midstream.recovery.models import Memory
+from midstream.recovery.past import Past
 from midstream.recovery.policy import Policy
 from midstream.recovery.request import Request
 from midstream.recovery.steps import Broke, Done, Elapsed, Ended, Input, Open, Opened, Read, Received, Sleep, Step, Wait
+from midstream.recovery.surroundings import Route
 
 Fields = dict[str, Any]
 
@@ -202,6 +204,8 @@ class Drive:
         signed_by_caller: bool = False,
         memory: Memory | None = None,
         take_retry: Any = lambda: True,
+        route: Callable[[Route], int] | None = None,
+        past: Past | None = None,
         **options: Any,
     ) -> None:
         self.body = request() if body is None else body
@@ -210,18 +214,23 @@ class Drive:
         """All bytes that the consumer was given."""
         self.last = b""
         """Those of the last step."""
+        self.given: list[Event] = []
+        """All events, as they were handed on."""
         self.sent: list[Fields | None] = []
         """The body of each request; ``None`` for the caller's own."""
         self.memory = memory or Memory()
-        around = Surroundings(lambda: jitter, take_retry, self.memory, lambda: 0.0)
+        around = Surroundings(lambda: jitter, take_retry, self.memory, lambda: 0.0, route)
         asked = Request(self.body, betas, signed_by_caller)
         self.engine = Engine(asked, policy or Policy(), around, **options)
         self.wait: Wait = Done()
-        self._took(self.engine.start(self.now))
+        if past is not None:
+            self.seen = b"".join(attempt.shown for attempt in past.attempts)
+        self._took(self.engine.start(self.now) if past is None else self.engine.adopt(past, self.now))
 
     def _took(self, step: Step) -> list[Event]:
         self.last = b"".join(event.raw for event in step.events)
         self.seen += self.last
+        self.given += step.events
         self.wait = step.wait
         if isinstance(step.wait, Open):
             self.sent.append(step.wait.body)

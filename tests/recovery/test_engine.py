@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from midstream.protocol.dialects import Bedrock
+from midstream.protocol.framing import fields_of, is_sse
 from midstream.recovery.engine import Engine, Surroundings
 from midstream.recovery.failure import Kind, Phase
 from midstream.recovery.models import Memory
@@ -22,6 +24,7 @@ from tests.wire import (
     begin,
     call,
     end,
+    folded,
     grow,
     operations,
     request,
@@ -708,3 +711,33 @@ def test_a_stop_at_max_tokens_that_was_the_last_frame_is_the_end_where_it_cannot
     assert drive.complete
     assert drive.message["stop_reason"] == "max_tokens"
     assert drive.engine.history.stop_added
+
+
+# Framings.
+
+
+def bedrock(*events: Fields) -> bytes:
+    return b"".join(Bedrock().encode(event) for event in events)
+
+
+def test_where_events_are_transcoded_an_attempt_may_come_in_any_framing() -> None:
+    drive = Drive(one_wire=False).attempt(start(), begin(0), say(0, W)).breaks()
+    drive.attempt(bedrock(start(), *text(0, drive.element() + " on"), *text(1, "more"), begin(2, "novel"))).breaks()
+    drive.attempt(bedrock(start(), *text(0, "and"), *text(1, "last"), stopping(), STOP))
+    assert drive.complete
+    events = [fields for event in drive.given if (fields := fields_of(event))]
+    assert [block["text"] for block in folded(events)["content"]] == [W + " on", "more", "and", "last"]
+    assert {is_sse(event.raw) for event in drive.given} == {True, False}
+
+
+def test_by_default_no_attempt_speaks_otherwise_than_the_first() -> None:
+    drive = Drive().attempt(start(), begin(0), say(0, W)).breaks().attempt(bedrock(start()))
+    assert drive.engine.history.attempts[1].failure.kind is Kind.GARBLED  # type: ignore[union-attr]
+
+
+def test_a_framing_that_is_given_is_that_of_midstream_s_own_events() -> None:
+    drive = Drive(one_wire=False, wire=Bedrock()).attempt(start(), *call(0, "{}")).breaks()
+    assert drive.engine.history.settled
+    assert drive.last.endswith(Bedrock().encode(STOP))
+    refused = Drive(wire=Bedrock()).attempt(start(), begin(0), say(0, W))
+    assert refused.engine.history.attempts[0].failure.kind is Kind.GARBLED  # type: ignore[union-attr]

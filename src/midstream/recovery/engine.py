@@ -73,6 +73,8 @@ class Engine:
         """What the attempt that broke last had received and not shown, block by block."""
         self.facts: list[Fields] = []
         """What was received and limits recovery, whether it was shown or not: for a journal, as they come."""
+        self.error_was_shown = False
+        """The stream that was adopted had failed already, and its consumer was told."""
         self._request = request
         self._policy = policy
         self._around = surroundings
@@ -118,6 +120,7 @@ class Engine:
             self._wire, self._wire_name = folded.dialect, folded.dialect.name
         failure = history.attempts[-1].failure = crash(shown)
         if folded.error is not None or shown.state is State.COMPLETE:
+            self.error_was_shown = folded.error is not None
             return self._finish([], folded.error)
         if shown.stop_reason is not None:
             history.stop_added = True

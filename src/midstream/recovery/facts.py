@@ -29,8 +29,9 @@ def note(facts: list[Fields], noted: set[Key], attempt: int, event: Event, messa
         for block in message.blocks if isinstance(event, MessageStarted) else ():
             _note_block(facts, noted, attempt, block)
             _note_call(facts, attempt, block)
-        if (id := container_id(message)) and _is_new(noted, ("container", fit(id), None, True)):
-            facts.append({"fact": "container", "attempt": attempt, "id": fit(id)})
+        id = container_id(message)
+        if id and id == fit(id) and _is_new(noted, ("container", id, None, True)):
+            facts.append({"fact": "container", "attempt": attempt, "id": id})
 
 
 def extended(attempt: int, stop: Fields, paid_bytes: int) -> Fields:

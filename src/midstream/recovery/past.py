@@ -121,7 +121,7 @@ def _read_fact(folded: Folded, fact: Fields) -> None:
     standing, first = folded.standing, min(folded.showed, default=None)
     match fact:
         case {"fact": "mcp_call", "id": id, "name": str(name)}:
-            if all(block.id != id for block in standing.shown.blocks):
+            if all(fit(block.id) != id for block in standing.shown.blocks):
                 standing.lost_call = standing.lost_call or name
         case {"fact": "container", "attempt": number, "id": str(id)} if number in folded.showed:
             standing.container = standing.container or id
