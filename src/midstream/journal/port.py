@@ -76,6 +76,9 @@ class Info(msgspec.Struct, frozen=True):
     """The number of the last durable frame."""
     size_bytes: int
     """Of all its records."""
+    lossy: bool = False
+    """What follows its last durable frame was told to subscribers, but could not be stored: `read` ends there, without
+    ENDED, and nobody may adopt the stream."""
 
 
 class Health(msgspec.Struct, frozen=True):

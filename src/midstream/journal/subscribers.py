@@ -1,0 +1,51 @@
+"""Who is told of a stream's records.
+
+Rule: what one subscriber does wrong is not felt by another, nor by the store.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from midstream.journal.port import Record, Subscriber
+from midstream.journal.records import told
+
+_log = logging.getLogger("midstream.journal")
+
+
+class Subscribers:
+    """The subscribers of every stream. Used in the event loop's thread."""
+
+    def __init__(self) -> None:
+        # Tuples, so that one who leaves while others are being told disturbs nobody.
+        self._of: dict[str, tuple[Subscriber, ...]] = {}
+
+    def add(self, id: str, subscriber: Subscriber) -> None:
+        """Tells it of this stream from now on."""
+        self._of[id] = (*self._of.get(id, ()), subscriber)
+
+    def remove(self, id: str, subscriber: Subscriber) -> None:
+        """Tells it no more; also if it never did."""
+        # By equality: every access to a bound method makes a new object.
+        left = tuple(other for other in self._of.get(id, ()) if other != subscriber)
+        if left:
+            self._of[id] = left
+        else:
+            self._of.pop(id, None)
+
+    def tell(self, id: str, records: Sequence[Record]) -> None:
+        """Tells everyone of those of the records that are for consumers."""
+        subscribers = self._of.get(id)
+        if not subscribers:
+            return
+        news = told(records)
+        if not news:
+            return
+        for subscriber in subscribers:
+            # One who was removed by another a moment ago is not told any more.
+            if subscriber not in self._of.get(id, ()):
+                continue
+            try:
+                subscriber(news)
+            except Exception as problem:
+                # The text of the exception may hold what was shown; its type does not.
+                _log.error("a subscriber of stream %s raised %s", id, type(problem).__name__)
