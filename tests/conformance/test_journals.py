@@ -81,7 +81,42 @@ class Told:
             await self._news.wait()
 
     @property
-    def text(records: Sequence[Record], after: int = 0) -> bytes:
+    def text(self) -> bytes:
+        return b"".join(record.data for record in self.records if record.kind is Kind.SHOWN)
+
+
+def frames(records: Sequence[Record]) -> int:
+    """The last frame of these."""
+    return max((record.last for record in records if record.kind is Kind.SHOWN), default=0)
+
+
+def ends(records: Sequence[Record]) -> bool:
+    return bool(records) and records[-1].kind is Kind.ENDED
+
+
+def check_whole(records: Sequence[Record], after: int = 0, *, pages: bool = False) -> None:
+    """The frames follow each other, from one on, and ENDED comes last. From page to page records may overlap."""
+    for record in records[:-1]:
+        assert record.kind is Kind.SHOWN
+    for record in records:
+        if record.kind is Kind.SHOWN:
+            assert record.count > 0
+            assert record.first <= after + 1 <= record.last if pages else record.first == after + 1
+            after = record.last
+
+
+async def read(journal: Journal, id: str = "a", after: int = 0, bytes_max: int = ALL) -> list[Record]:
+    """The whole rest of a stream, page by page, as a reader reads it."""
+    records: list[Record] = []
+    while page := await journal.read(id, after, bytes_max):
+        records += page
+        after = max(after, frames(page))
+        if ends(records):
+            break
+    return records
+
+
+def text(records: Sequence[Record], after: int = 0) -> bytes:
     """What is behind a frame, where every frame is one byte and records may overlap."""
     whole = b""
     for record in records:
