@@ -16,9 +16,11 @@ from midstream.cli import Misuse
 from midstream.errors import MissingExtra
 from midstream.gateway import reference
 from midstream.gateway.config import Settings, kinds
+from midstream.gateway.rules import busy
 from midstream.gateway.schema import Names, Switch
 from midstream.gateway.sources import flag, load
 from midstream.gateway.tokens import Tokens, digest_line
+from midstream.gateway.upstreams.port import UpstreamError
 from midstream.journal.port import JournalError
 from midstream.recovery.policy import Policy
 
@@ -120,20 +122,26 @@ def run(args: argparse.Namespace) -> int:
     settings = load({name: getattr(args, name) for name in ("config", *setting_names())}, os.environ)
     if args.print_config:
         table = reference.effective(settings)
-        print(json.dumps(table, indent=2) if args.json else reference.toml(table), end="\n" if args.json else "")
+        # What TOML has and JSON has not is a date.
+        print(json.dumps(table, indent=2, default=str) if args.json else reference.toml(table).rstrip())
         return 0
     try:
         return _check(settings) if args.check else _serve(settings)
     except ModuleNotFoundError as problem:
         raise _missing(problem) from None
-    except JournalError as problem:
+    except (JournalError, UpstreamError) as problem:
         raise Misuse(str(problem)) from None
+    except OSError as problem:
+        if problem.filename is not None:
+            raise
+        raise busy(flag("listen"), settings.listen, problem) from None
 
 
 def _serve(settings: Settings) -> int:
+    # Here, for it needs the extra.
     from midstream.gateway import main
 
-    return main.run(settings)
+    return main.run(settings, dict(os.environ))
 
 
 def _check(settings: Settings) -> int:
@@ -141,7 +149,7 @@ def _check(settings: Settings) -> int:
     from midstream.gateway.upstreams import table
 
     for name in settings.upstream:
-        table.make(name, settings.upstreams.get(name, {}))
+        table.make(name, settings.upstreams.get(name, {}), os.environ)
     if settings.tokens is not None:
         tokens = Tokens(settings.tokens)
         print(f"{settings.tokens}: {len(tokens)} tokens")

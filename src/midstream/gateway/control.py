@@ -39,10 +39,10 @@ class Control:
         app.router.add_get("/metrics", self._exposition)
         app.router.add_get("/streams", self._streams)
         app.on_response_prepare.append(_plain_headers)
-        runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1)
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._listen.host, self._listen.port, shutdown_timeout=1).start()
+            await web.TCPSite(runner, self._listen.host, self._listen.port).start()
         except OSError as problem:
             await runner.cleanup()
             raise busy(label, self._listen, problem) from None

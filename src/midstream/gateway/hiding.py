@@ -21,6 +21,7 @@ _KEY = re.compile(
     re.VERBOSE,
 )
 _TELLING = re.compile(r"(?i)(key|token|secret|password|credential|authorization|cookie)")
+_NAMING = ("_env", "_file")
 
 
 def hidden(text: str) -> str:
@@ -29,13 +30,13 @@ def hidden(text: str) -> str:
 
 
 def without_secrets(table: Mapping[str, Any]) -> dict[str, Any]:
-    """A table of settings as it may be printed: what a telling name holds is hidden, but for names of variables."""
+    """A table as it may be printed: what a telling name holds is hidden, unless it names a variable or a file."""
     shown: dict[str, Any] = {}
     for name, value in table.items():
         if isinstance(value, Mapping):
             shown[name] = without_secrets(value)
         elif isinstance(value, str):
-            shown[name] = HIDDEN if _TELLING.search(name) and not name.endswith("_env") else hidden(value)
+            shown[name] = HIDDEN if _TELLING.search(name) and not name.endswith(_NAMING) else hidden(value)
         else:
             shown[name] = value
     return shown

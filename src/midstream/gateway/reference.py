@@ -94,10 +94,11 @@ def text() -> str:
 
 def effective(settings: Settings) -> dict[str, Any]:
     """Every setting in force, as a file spells it and fit to be shown; ``None`` for what a file leaves out."""
+    # A path or an address holds no credential (`rules` sees to the URLs), and hiding half of one would help nobody.
     plain = {name: kind.plain(getattr(settings, name)) for name, kind in kinds().items()}
     held = {each.name: getattr(settings.policy, each.name) for each in fields(policy.Policy)}
     limits = {name: "none" if value is None else value for name, value in held.items()}
-    return {**without_secrets(plain), "policy": limits, "upstreams": without_secrets(settings.upstreams)}
+    return {**plain, "policy": limits, "upstreams": without_secrets(settings.upstreams)}
 
 
 def toml(table: Mapping[str, Any]) -> str:

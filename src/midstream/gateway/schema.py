@@ -74,8 +74,8 @@ class Number:
     metavar: str = "N"
 
     def __str__(self) -> str:
-        start = f"above {self.low:,.10g}" if self.above_low else f"from {self.low:,.10g}"
-        return f"{'a whole number' if self.whole else 'a number'} {start} to {self.high:,.10g}"
+        start = f"above {self.low:,.15g}" if self.above_low else f"from {self.low:,.15g}"
+        return f"{'a whole number' if self.whole else 'a number'} {start} to {self.high:,.15g}"
 
     def parsed(self, text: str) -> object:
         """As `Kind`."""

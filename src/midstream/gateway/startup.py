@@ -3,7 +3,6 @@
 Rule: told is where things are and what becomes of contents, never a credential.
 """
 
-import resource
 from collections.abc import Sequence
 
 from midstream._version import __version__
@@ -65,6 +64,10 @@ def reload_tokens(tokens: Tokens, log: Log) -> None:
 
 def raise_file_limit(streams_max: int) -> str | None:
     """Lets the process open as many files as the system allows it; a warning if that is too few for the streams."""
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return None
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # A client and an upstream for each stream.
     wanted = 2 * streams_max + FILES_BESIDES_STREAMS
