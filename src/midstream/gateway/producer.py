@@ -8,9 +8,10 @@ from typing import Protocol
 
 from midstream.drivers.clock import Clock
 from midstream.gateway import begun
+from midstream.gateway.answered import Answered
 from midstream.gateway.endings import JSON_BODY, Refusal, answer_of, envelope, error_of, exhausted
 from midstream.gateway.frames import Framer, Wire
-from midstream.gateway.http.decoding import Decoder, DecodingError, decoder_for
+from midstream.gateway.http.decoding import DecodingError
 from midstream.gateway.http.heads import Headers
 from midstream.gateway.http.outbound import Exchange, OutRequest, Pool
 from midstream.gateway.upstreams.errors import error_frame
@@ -51,38 +52,10 @@ class Watcher(Protocol):
 class Producer:
     """Drives one engine. The `Listener` of its upstream's responses."""
 
-    __slots__ = (
-        "_attempts",
-        "_body",
-        "_call",
-        "_clock",
-        "_credentials",
-        "_decoder",
-        "_due",
-        "_engine",
-        "_exchange",
-        "_facts",
-        "_framer",
-        "_headers",
-        "_loop",
-        "_opening",
-        "_paused",
-        "_pool",
-        "_received",
-        "_shown",
-        "_started_at",
-        "_status",
-        "_timer",
-        "_timer_at",
-        "_upstream",
-        "_upstreams",
-        "_watcher",
-        "_wire",
-        "_writer",
-        "id",
-        "over",
-        "read_bytes",
-        "shown_bytes",
+    __slots__ = tuple(
+        "_answered _attempts _call _clock _credentials _due _engine _exchange _facts _framer"
+        " _loop _opening _paused _pool _shown _started_at _timer _timer_at _upstream _upstreams _watcher _wire _writer"
+        " id over read_bytes shown_bytes".split()
     )
 
     def __init__(
@@ -108,12 +81,11 @@ class Producer:
         self._started_at = self._clock()
         self._exchange: Exchange | None = None
         self._opening: asyncio.Task[None] | None = None
-        self._decoder: Decoder | None = None
-        self._status, self._headers, self._body = 0, list[tuple[bytes, bytes]](), b""
+        self._answered = Answered()
         self._upstream = self._attempts = self._facts = 0
         self._due = self._timer_at = _NEVER
         self._timer: asyncio.TimerHandle | None = None
-        self._received = self._paused = False
+        self._paused = False
 
     # What the hub calls.
 
@@ -124,7 +96,6 @@ class Producer:
     def adopt(self, past: Past) -> None:
         """Goes on where another process was stopped."""
         self._started_at -= past.elapsed_s
-        self._facts = len(past.facts)
         try:
             step = self._engine.adopt(past, self._clock())
         except BrokenPast as problem:
@@ -171,41 +142,32 @@ class Producer:
 
     def opened(self, status: int, headers: Headers) -> None:
         """The response headers."""
-        self._status, self._headers, self._body = status, headers, b""
         try:
-            self._decoder = decoder_for(headers)
+            self._answered = Answered(status, headers)
         except DecodingError as problem:
             self._undecodable(problem)
             return
-        plain = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
-        self._tell(Opened(status, plain))
+        self._tell(Opened(status, self._answered.plain_headers()))
 
     def received(self, data: bytes) -> None:
         """A chunk of the body."""
         self.read_bytes += len(data)
-        if self._decoder is not None:
-            try:
-                data = self._decoder.feed(data)
-            except DecodingError as problem:
-                self._undecodable(problem)
-                return
-            if not data:
-                return
-        if self._status >= 300:
-            self._body += data[: max(0, _BODY_BYTES_MAX - len(self._body))]
-        if not self.over:
+        try:
+            data = self._answered.more(data)
+        except DecodingError as problem:
+            self._undecodable(problem)
+            return
+        if data and not self.over:
             self._took(self._engine.receive(Received(data), self._clock()))
 
     def ended(self) -> None:
         """The body ended as its framing says."""
         self._exchange = None
-        rest = b""
-        if self._decoder is not None:
-            try:
-                rest = self._decoder.end()
-            except DecodingError as problem:
-                self._undecodable(problem)
-                return
+        try:
+            rest = self._answered.rest()
+        except DecodingError as problem:
+            self._undecodable(problem)
+            return
         if rest and not self.over:
             self._took(self._engine.receive(Received(rest), self._clock()))
         self._tell(Ended())
@@ -245,7 +207,7 @@ class Producer:
             return
         if not self._shown:
             self._shown = True
-            self._watcher.headed(self._status, self._headers)
+            self._watcher.headed(self._answered.status, self._answered.headers)
         writer = self._writer
         self.shown_bytes += len(data)
         writer.append(Record.SHOWN, data, count)
@@ -308,7 +270,7 @@ class Producer:
 
     def _open(self, wait: Open) -> None:
         self._upstream = wait.upstream
-        self._status, self._headers, self._body, self._decoder = 0, [], b"", None
+        self._answered = Answered()
         record = self._engine.history.attempts[-1]
         self._writer.append(Record.ATTEMPT, self._attempt_record(record))
         self._opening = self._loop.create_task(self._ask(wait))
@@ -342,10 +304,10 @@ class Producer:
 
     def _cannot_ask(self, problem: CannotAsk) -> None:
         """The answer is one that a service would give."""
-        self._status, self._headers = problem.status, [JSON_BODY]
-        self._body = envelope(problem.status, str(problem), type=problem.error_type)
+        body = envelope(problem.status, str(problem), type=problem.error_type)
+        self._answered = Answered(problem.status, [JSON_BODY], body)
         self._tell(Opened(problem.status, {"content-type": "application/json"}))
-        self._tell(Received(self._body))
+        self._tell(Received(body))
         self._tell(Ended())
 
     def _drop(self) -> None:
@@ -387,11 +349,10 @@ class Producer:
 
     def _refusal(self, failure: Failure, report: Report) -> Refusal:
         """What to answer instead of a stream: the upstream's own words, where it was the upstream that refused."""
-        if self._status < 300:
+        answered = self._answered
+        if not answered.refuses:
             return answer_of(failure, report, self.id)
-        answer = Refusal(*self._upstreams[self._upstream].refusal(self._status, self._headers, self._body, self._wire))
+        answer = Refusal(
+            *self._upstreams[self._upstream].refusal(answered.status, answered.headers, answered.body, self._wire)
+        )
         return answer if failure.kind is Kind.REJECTED else exhausted(answer)
-
-
-_BODY_BYTES_MAX = 1 << 20
-"""Of an error's body: as the policy's own limit."""
