@@ -2,7 +2,7 @@
 
 Rule: pure. It is told what happened and when; it counts, and answers whether the next attempt may go there.
 
-An attempt that was let in ends in exactly one of `Breaker.succeeded` (its first event came), `Breaker.failed` (a failure
+An attempt that was let in is followed by one of `Breaker.succeeded` (its first event came), `Breaker.failed` (a failure
 that `counts`) or `Breaker.released` (it says nothing of the upstream: it was refused, or the client left).
 """
 
@@ -18,7 +18,7 @@ opens nothing."""
 
 SHARE, SHARE_OF = 0.5, 20
 """The share of failures among the attempts of the window that opens it too, once there are this many of them: half of
-twenty is beyond chance where one in ten fails (one in 7,000), and a success now and then must not hide an outage."""
+twenty is beyond chance where one in ten fails (one in 140,000), and a success now and then must not hide an outage."""
 
 WINDOW_S = 60.0
 """Over which the share is taken: the window of the retry budget."""
