@@ -100,14 +100,25 @@ Subscriber: TypeAlias = Callable[[Sequence[Record]], None]
 class Writer(Protocol):
     """The one that may append to a stream. Used in the event loop's thread."""
 
-    id: str
-    epoch: int
-    fenced: bool
-    """Another writer has adopted the stream: what was appended since is lost."""
-    offset: int
-    """The number of the last frame that was appended; durable or not."""
-    pending_bytes: int
-    """Appended by this writer, and not durable yet: who produces faster than the store writes must wait."""
+    @property
+    def id(self) -> str:
+        """The stream's."""
+
+    @property
+    def epoch(self) -> int:
+        """Counts the writers that the stream has had."""
+
+    @property
+    def fenced(self) -> bool:
+        """Another writer has adopted the stream: what was appended since is lost."""
+
+    @property
+    def offset(self) -> int:
+        """The number of the last frame that was appended; durable or not."""
+
+    @property
+    def pending_bytes(self) -> int:
+        """Appended by this writer, and not durable yet: who produces faster than the store writes must wait."""
 
     def append(self, kind: Kind, data: bytes, count: int = 0) -> None:
         """Queues a record; ``count`` frames of it, numbered on from `offset`. ENDED closes the stream."""
