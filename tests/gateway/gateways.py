@@ -75,7 +75,7 @@ class Gateway:
         until = time.monotonic() + processes.START_S_MAX
         while time.monotonic() < until:
             for line in self.told():
-                if line.get("event") == "listening":
+                if line.get("event") == "started":
                     return line
             assert self.process.poll() is None, f"the gateway ended with status {self.process.poll()} at its start"
             time.sleep(0.01)
