@@ -25,7 +25,8 @@ EXPECTED: dict[str, frozenset[str]] = {
         "truncated disconnected silent stalled unreachable overloaded rate_limited server_error timed_out rejected "
         "garbled limit".split()
     ),
-    "plan": frozenset({"restart", "continue", "none", "settle", "after refused prefix", "after refused turn"}),
+    "plan": frozenset({"restart", "continue", "none", "settle", "after refused prefix", "after refused turn"})
+    | {"adopted restart", "adopted continue", "adopted none"},
     "form": frozenset({"whole", "prefix", "turn", "quote"}),
     "seam": frozenset({"prefix", "element", "anchor", "restart", "none", "tags"}),
     "fault": frozenset({*CUTS, *FRAME_CUTS, "none", "unreachable", "HTTP", "open timeout", "refused"})

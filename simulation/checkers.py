@@ -34,12 +34,13 @@ class Facts:
 RUN_IN_CONTAINER = frozenset({"code_execution", "bash_code_execution", "text_editor_code_execution"})
 
 
-def way_on(consumer: Consumer, source: Source, facts: Facts, policy: Policy) -> str:
+def way_on(consumer: Consumer, source: Source, facts: Facts, policy: Policy, *, followed: bool | None = None) -> str:
     """The row of the contract's table (§6): ``none``, ``settle``, ``restart`` or ``continue``."""
     shown = consumer.blocks
     ids = {block.start.get("id") for block in shown}
     missing = [block for block in source.blocks if block.start.get("id") not in ids or "id" not in block.start]
-    if _is_unfinished(shown, facts, _is_followed(shown, source)):
+    followed = _is_followed(shown, source) if followed is None else followed
+    if _is_unfinished(shown, facts, followed):
         return "none"
     if any(block.type == "tool_use" and is_direct(block) for block in shown):
         return "settle"

@@ -12,9 +12,10 @@ from midstream.recovery.steps import Done, Elapsed, Input, Open, Opened, Read, R
 from simulation.answers import Answer, Asked, Fields, draw_answer, pick
 from simulation.checkers import Truth, Violation
 from simulation.consumer import Consumer, Source
+from simulation.crashes import Crashes, draw_crashes
 from simulation.draws import draw_call, draw_policy
 from simulation.faults import CUTS, FRAME_CUTS, Breaker, Feed, encode_json
-from simulation.invariants import Invariants, Outcome
+from simulation.invariants import Outcome
 from simulation.upstream import STYLES, Model, Reply, objection, read_request
 
 NEVER = float("inf")
@@ -22,7 +23,7 @@ STEPS_MAX = 200_000
 """No world of ours has so many; one that has does not end."""
 
 
-class World(Invariants):
+class World(Crashes):
     """One stream on a virtual clock."""
 
     def __init__(self, seed: int, *, trace: bool = False) -> None:
@@ -53,10 +54,10 @@ class World(Invariants):
         self.monotonic = rng.random() * 1000
         self.clock = Clock(lambda: self.monotonic)
         self.jitters: list[float] = []
-        around = Surroundings(self._jitter, self._take_retry)
-        request = Request(self.call.body, self.call.betas, self.call.signed)
         self.body_before = encode_json(self.call.body)
-        self.engine = Engine(request, policy, around)
+        self.engine = self.new_engine()
+        self.crashes_at = draw_crashes(seed)
+        self.begin_journal()
         self.consumer = Consumer(self.sse)
         self.outcome = Outcome(style=style)
         self.feed = Feed("", frozenset())
@@ -74,6 +75,11 @@ class World(Invariants):
         self.extended = self.stop_held = False
         self.attempt_shown_bytes = 0
         self.lost_call = False
+
+    def new_engine(self) -> Engine:
+        """A process's own: what it learned ends with it."""
+        request = Request(self.call.body, self.call.betas, self.call.signed)
+        return Engine(request, self.policy, Surroundings(self._jitter, self._take_retry))
 
     def _new_answer(self) -> Answer:
         answer = draw_answer(self.rng, self.asked, f"msg_{len(self.answers)}")
@@ -106,6 +112,7 @@ class World(Invariants):
         outcome = self.outcome
         while True:
             outcome.steps += 1
+            self.record(step)
             self._check(step)
             if type(step.wait) is Done:
                 return self._over(step.wait)
@@ -117,6 +124,9 @@ class World(Invariants):
             if step.events and self.slow_s:
                 self._let_consumer_work()
             input = self._perform(step)
+            if outcome.steps in self.crashes_at:
+                step = self.crash()
+                continue
             self._told(input)
             now = self.clock()
             try:
@@ -203,6 +213,7 @@ class World(Invariants):
         self.first_at = now + self.policy.first_event_limit_s(len(self.body_before))
         self.opens += 1
         self.row += 1
+        self.recorded.append([])
         self.source, self.showed, self.attempt_shown_bytes = Source(self.source.pings), False, 0
         self.frame_sure = True
         self.heard_at = self.progressed_at = now

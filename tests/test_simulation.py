@@ -1,6 +1,7 @@
 """The simulation: a few thousand worlds, those that once found something, and that its checkers can fail."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from midstream.recovery import seam
 from midstream.recovery.attempt import Attempt
 from midstream.recovery.commit import Commit
+from midstream.recovery.engine import Engine
+from midstream.recovery.past import Past
+from midstream.recovery.steps import Step
 from simulation.__main__ import Tally, fault_family, live_through
 from simulation.world import World
 
@@ -67,6 +71,18 @@ def _never_expires(self: Attempt, which: str) -> object:
     return self.garbled("nobody minds")
 
 
+def _notes_nothing(self: World, step: Step) -> None:
+    if step.events:
+        self.recorded[-1] += [event.raw for event in step.events]
+
+
+def _forgets_an_attempt(self: Engine, past: Past, now: float) -> Step:
+    return _adopt(self, replace(past, attempts=[*past.attempts[:1], *past.attempts[2:]]), now)
+
+
+_adopt = Engine.adopt
+
+
 def _drops_a_character(self: seam.MarkerScan, text: str) -> str:
     return text[1:]
 
@@ -75,6 +91,8 @@ MUTATIONS: dict[str, tuple[type, str, Callable[..., object]]] = {
     "half tool calls are shown": (Commit, "_reach", _show_everything),
     "a silence is called by another name": (Attempt, "expired", _never_expires),
     "a character is lost at the seam": (seam.MarkerScan, "feed", _drops_a_character),
+    "the journal is told nothing but what is shown": (World, "record", _notes_nothing),
+    "an attempt before the process ended is forgotten": (Engine, "adopt", _forgets_an_attempt),
 }
 
 
@@ -82,5 +100,5 @@ MUTATIONS: dict[str, tuple[type, str, Callable[..., object]]] = {
 def test_the_checkers_can_fail(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     owner, method, mutant = MUTATIONS[name]
     monkeypatch.setattr(owner, method, mutant)
-    tally = live_through(0, 400)
+    tally = live_through(0, 400 if owner not in (World, Engine) else 3000)
     assert any("simulation itself" not in violation for _, violation in tally.failures), name
