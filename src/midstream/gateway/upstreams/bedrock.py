@@ -65,9 +65,8 @@ class Bedrock:
         what = "invoke-with-response-stream" if asked.streamed else "invoke"
         target = target_of(self.base.path, f"/model/{quote(model, safe=':;')}/{what}", "")
         asked = asked.changed(body_for(asked, model))
-        return await self._out(
-            call.method, target, to_send(_without_version(asked), streamed=True), asked.body, credentials
-        )
+        headers, body = to_send(_without_version(asked), streamed=True), encoded(asked.fields)
+        return await self._out(call.method, target, headers, body, credentials)
 
     async def _as_it_came(self, call: Call, fields: dict[str, Any] | None, credentials: Headers | None) -> OutRequest:
         """A Bedrock client's: path and bytes as they are."""
@@ -81,14 +80,16 @@ class Bedrock:
         dropped = CREDENTIAL_HEADERS if fields is None else CREDENTIAL_HEADERS | {b"content-encoding", b"content-md5"}
         headers = [pair for pair in call.headers if pair[0] not in dropped]
         body = call.raw if fields is None else encoded(fields)
+        if body is None:
+            raise BadCall(f"The upstream {self.name} signs the body, so it cannot be handed on while it arrives.")
         return await self._out(call.method, target, to_send(headers, streamed=call.streamed), body, credentials)
 
     async def _out(
-        self, method: str, target: bytes, headers: Headers, body: bytes | None, credentials: Headers | None
+        self, method: str, target: bytes, headers: Headers, body: bytes, credentials: Headers | None
     ) -> OutRequest:
-        raw, origin, content = method.encode(), self.base.origin, body or b""
-        headers = await self._auth.headers(raw, origin, target, headers, content, credentials)
-        return OutRequest(raw, origin, target, headers, content)
+        raw, origin = method.encode(), self.base.origin
+        headers = await self._auth.headers(raw, origin, target, headers, body, credentials)
+        return OutRequest(raw, origin, target, headers, body)
 
     def signature_holds(self, call: Call) -> bool:
         """Whether the client's own signature can be valid upstream: it was made for this very host and path."""

@@ -35,7 +35,8 @@ class GoogleCloud(MessagesApi):
         workspace = workspace or options.workspace or environ.get(WORKSPACE, "")
         if not workspace:
             raise UpstreamError(
-                f"the upstream {name} needs the id of its workspace; set {WORKSPACE} or its `workspace`"
+                f"the upstream {name} needs the id of its workspace; "
+                f"set {WORKSPACE}, or name it google:{project}/WORKSPACE"
             )
         location = quote(options.location or "global", safe="")
         self._project = f"/v1/projects/{quote(project, safe=':')}/locations/{location}"
