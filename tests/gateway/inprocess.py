@@ -52,10 +52,10 @@ def settings(upstream: str, journal: Path | None = None, **changes: Any) -> Sett
 
 @asynccontextmanager
 async def standing(
-    script: str = "ok", reply: Reply | None = None, journal: Path | None = None, **changes: Any
+    script: str = "ok", reply: Reply | None = None, journal: Path | None = None, pace_s: float = 0.0, **changes: Any
 ) -> AsyncIterator[Standing]:
     """A gateway in front of a fault server that plays this script."""
-    async with FaultServer(Script.parse(script), reply, host="127.0.0.1", port=0) as faults:
+    async with FaultServer(Script.parse(script), reply, pace_s=pace_s) as faults:
         gateway = Gateway.build(settings(faults.url, journal, **changes), {})
         try:
             await gateway.start()
