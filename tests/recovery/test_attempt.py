@@ -446,6 +446,18 @@ def test_a_hold_of_thinking_or_structured_text_ends_by_showing_it_live() -> None
     structured = Drive(request(**fields), hold_live_after_s=240.0, policy=Policy(silence_s=1000))
     structured.attempt(start(), begin(0), say(0, '{"a')).wakes()
     assert structured.texts == ['{"a']
+    structured.gets(say(0, '":1}'), end(0), stopping(), STOP)
+    assert structured.complete and structured.texts == ['{"a":1}']
+    assert structured.engine.history.shown_live
+    assert [fact["fact"] for fact in structured.engine.facts] == ["shown_live"]
+
+
+def test_a_hold_that_goes_live_hands_everything_on_byte_for_byte() -> None:
+    reply = whole(thinking(0, "a", "b"), text(1, "c"))
+    drive = Drive(hold_live_after_s=240.0, policy=Policy(silence_s=1000)).attempt(*reply[:3]).wakes()
+    assert drive.gets(reply[3:]).complete
+    assert drive.seen == sse(*reply)
+    assert drive.engine.history.shown_live
 
 
 def test_a_chunk_after_the_time_ends_the_hold_too() -> None:

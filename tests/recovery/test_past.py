@@ -130,6 +130,8 @@ def test_a_hold_that_went_live_is_still_told() -> None:
     shown = [start(), begin(0, "thinking"), grow(0, "thinking_delta", thinking="a")]
     assert adopted(*shown, shown_live=True).engine.history.shown_live
     assert not adopted(*shown).engine.history.shown_live
+    before = Drive(hold_live_after_s=240.0, policy=Policy(silence_s=1000)).attempt(*shown).wakes()
+    assert adopted(before.seen, facts=before.engine.facts).engine.history.shown_live
 
 
 def test_an_error_that_was_shown_is_the_end() -> None:

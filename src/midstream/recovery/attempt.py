@@ -240,6 +240,7 @@ class Attempt:
             out += self.commit.go_live(frozenset({"text", "thinking", "redacted_thinking"}))
             self._live = self.commit.live
             self.went_live = True
+            self.facts.append({"fact": "shown_live", "attempt": self.record.number})
         return None
 
     def end(self, now: float, out: list[Event]) -> Outcome:

@@ -111,7 +111,8 @@ class Engine:
         if not past.attempts:
             return self.start(now)
         folded, history = fold(past), self.history
-        self._started_at, history.slept_s, history.shown_live = now - past.elapsed_s, past.slept_s, past.shown_live
+        self._started_at = now - past.elapsed_s
+        history.slept_s, history.shown_live = past.slept_s, folded.shown_live
         self._standing, self._extensions, self._pings = folded.standing, folded.extensions, folded.pings
         self._upstream, history.attempts = past.attempts[-1].upstream, folded.records
         self._standing.followed = self._policy.tools == "hold"  # then no call was shown before it was complete

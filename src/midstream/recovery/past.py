@@ -60,6 +60,7 @@ class Folded:
     """The consumer's."""
     extensions: int = 0
     pings: int = 0
+    shown_live: bool = False
     error: Failure | None = None
     """The consumer was shown an error, so the stream has ended."""
     showed: set[int] = field(default_factory=set)
@@ -68,7 +69,7 @@ class Folded:
 
 def fold(past: Past) -> Folded:
     """What was shown as a message, with what is known beyond it. Raises `BrokenPast`."""
-    folded = Folded()
+    folded = Folded(shown_live=past.shown_live)
     begun = next((attempt.shown for attempt in past.attempts if attempt.shown), b"")
     if begun and not is_sse(begun[: int.from_bytes(begun[:4], "big")]):
         folded.dialect = Bedrock()
@@ -129,6 +130,8 @@ def _read_fact(folded: Folded, fact: Fields) -> None:
             caller = "direct" if fact.get("direct", True) else "program"
             standing.received.append(Block(0, {"type": type, "name": fact.get("name"), "caller": {"type": caller}}))
             standing.homebound = True
+        case {"fact": "shown_live"}:
+            folded.shown_live = True
         case {"fact": "extended", "attempt": int(number), "paid_bytes": int(paid_bytes), "stop": dict(stop)}:
             folded.extensions += 1
             standing.paid_bytes = paid_bytes
