@@ -15,7 +15,7 @@ from pathlib import Path
 
 from midstream.journal import files, table, upkeep
 from midstream.journal.files import Ownership
-from midstream.journal.live import Share, Stream
+from midstream.journal.live import Share, Stream, settle, share
 from midstream.journal.port import Health, JournalError
 from midstream.journal.records import join
 from midstream.journal.subscribers import Subscribers
@@ -30,8 +30,8 @@ PILE_BYTES_MAX = 64 << 20
 LANDMARK_S = 5.0
 """How much of the file a start after a crash has to read at most: what was written in this time."""
 
-_BATCH_PAGES_BYTES = 4 << 12
-"""What a commit adds to the write-ahead log beside its records: the pages that it begins and ends in."""
+_BATCH_BYTES, _ROW_BYTES = 4 << 12, 200
+"""About what a commit adds to the write-ahead log, and each of its rows. Checkpoints are guided by it, nothing else."""
 
 _log = logging.getLogger("midstream.journal")
 
@@ -39,10 +39,11 @@ _log = logging.getLogger("midstream.journal")
 class _Batch:
     """What is with the writer's thread now."""
 
-    def __init__(self, shares: list[Share], waiting: list["asyncio.Future[None]"], made_at: float) -> None:
+    def __init__(self, shares: list[Share], waiting: list["asyncio.Future[None]"], made_at: float, rows: int) -> None:
         self.shares = shares
         self.waiting = waiting
         self.made_at = made_at
+        self.rows = rows
 
 
 class Committer:
@@ -136,13 +137,14 @@ class Committer:
         """Takes note of who appended, and tells subscribers where they need not wait for the disk."""
         at_once = self._eager or bool(self._problem)
         touched, self._touched = self._touched, []
+        unsaved = self._unsaved
         for stream in touched:
             stream.touched = False
-            self._unsaved[stream] = None
+            unsaved[stream] = None
             if at_once or stream.lossy:
                 self._tell_pending(stream)
-            if self._problem or stream.lossy:
-                self._pile(stream)
+                if self._problem or stream.lossy:
+                    self._pile(stream)
 
     def _tell_pending(self, stream: Stream) -> None:
         news = stream.pending[stream.told :]
@@ -160,14 +162,14 @@ class Committer:
         self._next_at = now + self._tick_s
         work = table.Work()
         shares = []
+        first_row, rows = self._next_row, work.rows
         for stream in self._unsaved:
-            share = Share(stream, work, self._next_row)
-            self._next_row += share.rows
-            shares.append(share)
+            shares.append(share(stream, work, first_row + len(rows)))
+        self._next_row += len(rows)
         self._unsaved = {}
         waiting, self._waiting = self._waiting, []
-        self._batch = _Batch(shares, waiting, now)
-        if work.rows and now >= self._landmark_at:
+        self._batch = _Batch(shares, waiting, now, len(rows))
+        if rows and now >= self._landmark_at:
             work.landmark = self._landmark(shares)
         self._writer.post(partial(self._write, work=work, marks=self._marks()), self._written)
 
@@ -210,21 +212,21 @@ class Committer:
             self._problem = ""
             _log.warning("the journal %s works again", self._path)
         self._since = batch.made_at
-        if batch.made_at >= self._landmark_at and any(share.rows for share in batch.shares):
+        if batch.rows and batch.made_at >= self._landmark_at:
             self._landmark_at = batch.made_at + LANDMARK_S
-        for share in batch.shares:
-            self._logged_bytes += share.pending_bytes
-            stream = share.stream
-            self._piled_bytes -= share.settle()
-            if share.untold:
-                stream.told_offset = share.head.offset
-                self._subscribers.tell(stream.id, share.untold)
+        tell = self._subscribers.tell
+        for stored in batch.shares:
+            stream, _, head, untold = stored
+            self._piled_bytes -= settle(stored)
+            if untold:
+                stream.told_offset = head.offset
+                tell(stream.id, untold)
             if stream.ended_at is not None and self._over(stream):
                 self._forget(stream)
         for future in batch.waiting:
             if not future.done():
                 future.set_result(None)
-        self._logged_bytes += _BATCH_PAGES_BYTES
+        self._logged_bytes += _BATCH_BYTES + batch.rows * _ROW_BYTES
         if self._logged_bytes >= upkeep.WAL_BYTES_IDLE and not self._checkpointing:
             self._checkpointing = True
             self._logged_bytes = 0
@@ -251,8 +253,8 @@ class Committer:
                 " what is shown now does not survive a crash"
             )
             _log.warning("%s", self._problem)
-        for share in batch.shares:
-            stream = share.stream
+        for stream, *_ in batch.shares:
+            stream.news = True
             self._unsaved[stream] = None
             self._tell_pending(stream)
             self._pile(stream)
@@ -265,8 +267,8 @@ class Committer:
         size_bytes, stream.pending_bytes = stream.pending_bytes, 0
         stream.piled_bytes += size_bytes
         self._piled_bytes += size_bytes
-        if self._piled_bytes > PILE_BYTES_MAX:
-            stream.lossy = True
+        if self._piled_bytes > PILE_BYTES_MAX and not stream.lossy:
+            stream.lossy = stream.news = True
         if stream.lossy:
             self._piled_bytes -= stream.piled_bytes
             stream.piled_bytes = 0

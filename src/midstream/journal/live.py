@@ -7,10 +7,13 @@ already: with relaxed durability soon after they were appended, and whenever the
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from midstream.journal.port import Info, Kind, Record
 from midstream.journal.records import join
 from midstream.journal.table import Head, Row, Work
+
+_ENDED = Kind.ENDED  # to find it in the enumeration takes as long as the rest of `append`
 
 
 class Stream:
@@ -24,6 +27,7 @@ class Stream:
         "id",
         "key",
         "lossy",
+        "news",
         "no",
         "offset",
         "opened",
@@ -31,7 +35,6 @@ class Stream:
         "pending",
         "pending_bytes",
         "piled_bytes",
-        "stored_epoch",
         "told",
         "told_offset",
         "touched",
@@ -48,7 +51,8 @@ class Stream:
         """Of what is durable."""
         self.opened = head.row > 0
         """Whether `streams` has a row of it."""
-        self.stored_epoch = info.epoch
+        self.news = True
+        """Whether `streams` is to be told something."""
         self.ended_at: float | None = None
         """When ENDED was appended; it may not be durable."""
         self.lossy = False
@@ -115,8 +119,9 @@ class LiveWriter:
             return
         if stream.ended_at is not None:
             raise RuntimeError(f"stream {self.id} has ended: nothing can be appended to it")
-        if kind is Kind.ENDED:
+        if kind is _ENDED:
             stream.ended_at = self._clock()
+            stream.news = True
         stream.pending.append(Record(kind, data, stream.offset + 1 if count else 0, count))
         stream.offset += count
         stream.pending_bytes += len(data)
@@ -129,65 +134,92 @@ STEPS_MAX = 64
 """Rows between two that ``far`` names: the cost of a read that begins in the middle, in both directions."""
 
 
-class Share:
+class Share(NamedTuple):
     """What a batch holds of one stream."""
 
-    __slots__ = ("_epoch", "_piled_bytes", "head", "lossy", "pending_bytes", "rows", "stream", "taken", "untold")
-
-    def __init__(self, stream: Stream, work: Work, row: int) -> None:
-        """Adds the rows of the stream to the work, numbered from ``row`` on."""
-        self.stream = stream
-        self.taken = len(stream.pending)
-        self.pending_bytes = stream.pending_bytes
-        self._piled_bytes = stream.piled_bytes
-        self._epoch = stream.epoch
-        self.lossy = stream.lossy
-        known = join(stream.pending[: stream.told]) if stream.told else []
-        self.untold = join(stream.pending[stream.told :]) if self.taken > stream.told else []
-        """For the subscribers, once it is durable."""
-        self.rows = len(known) + len(self.untold)
-        self.head = _rows(stream.no, stream.head, [*known, *self.untold], row, work.rows)
-        if stream.opened or self.taken:  # else it was lost before it was stored: it will not be
-            self._about_stream(work, row)
-
-    def _about_stream(self, work: Work, row: int) -> None:
-        stream, head = self.stream, self.head
-        if not stream.opened:
-            about = (stream.no, stream.id, stream.owner, stream.key, stream.created_at, stream.epoch, row, head.row)
-            work.opened.append(about)
-        elif stream.epoch != stream.stored_epoch:
-            work.adopted.append((stream.epoch, stream.no))
-        if stream.ended_at is not None or stream.lossy:
-            work.ended.append(
-                (stream.ended_at, int(stream.lossy), head.row, head.offset, head.size_bytes, stream.no),
-            )
-
-    def settle(self) -> int:
-        """It is durable: the stream lets go of it. Gives how many bytes nobody waited for any more."""
-        stream = self.stream
-        stream.head = self.head
-        stream.stored_epoch = self._epoch
-        if self.taken:
-            stream.opened = True
-        if stream.lossy and not self.lossy:  # it lost its place while this was on its way, and with it its pending ones
-            return 0
-        del stream.pending[: self.taken]
-        stream.told = max(0, stream.told - self.taken)
-        stream.pending_bytes -= self.pending_bytes
-        stream.piled_bytes -= self._piled_bytes
-        return self._piled_bytes
+    stream: Stream
+    taken: int
+    """How many of its pending records."""
+    head: Head
+    """Its last row, once they are durable."""
+    untold: list[Record]
+    """For the subscribers, once they are durable."""
 
 
-def _rows(no: int, head: Head, records: list[Record], row: int, rows: list[Row]) -> Head:
+def share(stream: Stream, work: Work, row: int) -> Share:
+    """Adds what is pending of a stream to the work, in rows that are numbered from ``row`` on."""
+    pending, told = stream.pending, stream.told
+    taken = len(pending)
+    if told:
+        untold = join(pending[told:])
+        head = _attach(stream, [*join(pending[:told]), *untold], row, work.rows)
+    else:
+        untold = join(pending)
+        head = _attach(stream, untold, row, work.rows)
+    if stream.news:
+        stream.news = False
+        _tell_of_stream(stream, head, row, work)
+    return _new_share((stream, taken, head, untold))
+
+
+_new_share = Share._make  # by the shorter way: one is made for each stream and tick
+
+
+def _attach(stream: Stream, records: list[Record], row: int, rows: list[Row]) -> Head:
     """Attaches records to the stream's last row; gives the new last one."""
+    head = stream.head
     prev, far, steps, offset, size_bytes = head.row, head.far, head.steps, head.offset, head.size_bytes
+    no = stream.no
     for record in records:
-        size_bytes += len(record.data)
-        rows.append((row, no, prev, far, int(record.kind), offset + 1, record.count, size_bytes, record.data))
-        offset += record.count
+        data, count = record.data, record.count
+        size_bytes += len(data)
+        rows.append((row, no, prev, far, _NUMBERS[record.kind], offset + 1, count, size_bytes, data))
+        offset += count
         prev = row
         steps += 1
         if steps == STEPS_MAX or not far:
             far, steps = row, 0
         row += 1
     return Head(prev, far, steps, offset, size_bytes)
+
+
+_NUMBERS = {kind: int(kind) for kind in Kind}
+"""Plain numbers: SQLite's module takes a detour for every other."""
+
+
+def _tell_of_stream(stream: Stream, head: Head, row: int, work: Work) -> None:
+    """What the stream's own row has to say from now on."""
+    if not stream.opened:
+        if not stream.pending:  # it was lost before it was stored: it will not be
+            return
+        about = (stream.no, stream.id, stream.owner, stream.key, stream.created_at, stream.epoch, row, head.row)
+        work.opened.append(about)
+    else:
+        work.adopted.append((stream.epoch, stream.no))
+    if stream.ended_at is not None or stream.lossy:
+        end = (stream.ended_at, int(stream.lossy), head.row, head.offset, head.size_bytes, stream.no)
+        work.ended.append(end)
+
+
+def settle(share: Share) -> int:
+    """It is durable: the stream lets go of it. Gives how many bytes nobody waited for any more."""
+    stream, taken, head, _ = share
+    stream.head = head
+    if taken:
+        stream.opened = True
+    if stream.lossy:  # it lost its place while this was on its way, and with it what was pending
+        return 0
+    pending = stream.pending
+    if taken == 1:
+        freed_bytes = len(pending[0].data)
+        del pending[0]
+    else:
+        freed_bytes = sum([len(record.data) for record in pending[:taken]])
+        del pending[:taken]
+    if stream.told:
+        stream.told = max(0, stream.told - taken)
+    # The piled ones are the first, so that they go first.
+    piled_bytes = stream.piled_bytes and min(stream.piled_bytes, freed_bytes)
+    stream.piled_bytes -= piled_bytes
+    stream.pending_bytes -= freed_bytes - piled_bytes
+    return piled_bytes

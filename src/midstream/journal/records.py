@@ -11,11 +11,13 @@ JOINED_BYTES_MAX = 64 << 10
 """How large a record becomes by joining. A reader that comes back is given whole records, so this is the most that it
 gets twice; sixteen pages of a database, so that larger ones would save nothing."""
 
+_TOLD = frozenset({Kind.SHOWN, Kind.ENDED})
+
 
 def join(records: Sequence[Record]) -> list[Record]:
     """The same frames in fewer records: neighbours that are SHOWN become one, up to `JOINED_BYTES_MAX`."""
-    if len(records) == 1:
-        return [records[0]]
+    if len(records) == 1:  # nearly always: one chunk of one stream, in one tick
+        return list(records)
     joined: list[Record] = []
     parts: list[bytes] = []
     first = count = size_bytes = 0
@@ -39,7 +41,7 @@ def join(records: Sequence[Record]) -> list[Record]:
 
 def told(records: Iterable[Record]) -> list[Record]:
     """Those that consumers are told of."""
-    return [record for record in records if record.kind is Kind.SHOWN or record.kind is Kind.ENDED]
+    return [record for record in records if record.kind in _TOLD]
 
 
 def page(records: Iterable[Record], after: int, bytes_max: int, taken: Sequence[Record] = ()) -> list[Record]:

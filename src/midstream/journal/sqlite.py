@@ -157,6 +157,7 @@ class SqliteJournal:
         if stream is None or stream.ended_at is not None or stream.lossy:
             raise UnknownStream(f"there is no open stream {id}")
         stream.epoch += 1
+        stream.news = True
         writer = LiveWriter(stream, self._committer.touch, self._clock)
         if not stream.touched:
             stream.touched = True

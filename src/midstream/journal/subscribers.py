@@ -35,14 +35,11 @@ class Subscribers:
     def tell(self, id: str, records: Sequence[Record]) -> None:
         """Tells everyone of those of the records that are for consumers."""
         subscribers = self._of.get(id)
-        if not subscribers:
-            return
-        news = told(records)
-        if not news:
+        if not subscribers or not (news := told(records)):
             return
         for subscriber in subscribers:
             # One who was removed by another a moment ago is not told any more.
-            if subscriber not in self._of.get(id, ()):
+            if self._of.get(id) is not subscribers and subscriber not in self._of.get(id, ()):
                 continue
             try:
                 subscriber(news)

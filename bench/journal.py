@@ -1,0 +1,170 @@
+"""What the journal costs: CPU of the whole process for each event, and how long a record takes to its subscriber.
+
+Rule: it compares within one run. Numbers of two runs, or two machines, say nothing about each other.
+
+    python -m bench.journal [--seconds 5] [--streams 1000]
+
+Every stream has one subscriber. The first row is the load itself: the same appends to a list, told in the same loop. The
+rows below it are what a journal adds. *Row per append* is the SQLite journal without joining the records of a tick.
+"""
+
+import argparse
+import asyncio
+import random
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from midstream.journal import live
+from midstream.journal.memory import MemoryJournal
+from midstream.journal.port import Journal, Kind, Record
+from midstream.journal.sqlite import SqliteJournal
+
+FRAME = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta",' + (
+    b'"text":" and on it goes"}}\nid: 1234\n\n'
+)
+"""An ordinary delta."""
+
+LOADS = (6_000, 30_000)
+"""Events a second: a busy gateway, and the load of the gateway's own benchmark."""
+
+TURN_S = 0.002
+"""How often the load appends: chunks of many streams become readable in one turn of a loop."""
+
+
+class Cost(NamedTuple):
+    """What one run took."""
+
+    cpu_us: float
+    """For each event, of the whole process."""
+    p50_ms: float
+    p99_ms: float
+    """From append to subscriber."""
+    rate: float
+    """Events a second that were really appended."""
+
+
+class Load:
+    """Appends to streams at a rate and notes when subscribers are told."""
+
+    def __init__(self, streams: int, rate: int, seconds: float) -> None:
+        self._streams = streams
+        self._rate = rate
+        self._seconds = seconds
+        self._waits: list[float] = []
+        self._sent_at: list[float] = []
+        self._reached = 0
+
+    async def run(self, journal: Journal | None) -> Cost:
+        """The cost of this load with a journal, or of the load alone."""
+        dice = random.Random(1)
+        appends = [self._append_alone] * self._streams if journal is None else self._open(journal)
+        await asyncio.sleep(0.2)
+        cpu, begun = time.process_time(), time.perf_counter()
+        sent = 0
+        while (passed := time.perf_counter() - begun) < self._seconds:
+            for _ in range(int(passed * self._rate) - sent):
+                dice.choice(appends)(Kind.SHOWN, FRAME, 1)
+                sent += 1
+            self._sent_at.append(time.perf_counter())
+            await asyncio.sleep(TURN_S)
+        await asyncio.sleep(0.05)
+        cpu = time.process_time() - cpu
+        waits = sorted(self._waits) or [0.0]
+        return Cost(
+            cpu / sent * 1e6, waits[len(waits) // 2] * 1e3, waits[len(waits) * 99 // 100] * 1e3, sent / self._seconds
+        )
+
+    def _open(self, journal: Journal) -> list[Callable[..., None]]:
+        appends: list[Callable[..., None]] = []
+        for n in range(self._streams):
+            writer = journal.create(f"{n:05}", owner=b"o" * 32, key=b"%032d" % n, created_at=0.0, opening=b"{}" * 500)
+            journal.subscribe(writer.id, self._told)
+            appends.append(writer.append)
+        probe = journal.create("probe", owner=b"", key=b"", created_at=0.0, opening=b"")
+        journal.subscribe("probe", self._probed)
+        self._probe = asyncio.ensure_future(self._probing(probe.append))
+        return appends
+
+    async def _probing(self, append: Callable[..., None]) -> None:
+        end = time.perf_counter() + self._seconds
+        while time.perf_counter() < end:
+            append(Kind.SHOWN, repr(time.perf_counter()).encode().ljust(30), 1)
+            await asyncio.sleep(0.0173)
+
+    def _probed(self, records: Sequence[Record]) -> None:
+        now = time.perf_counter()
+        for record in records:
+            for start in range(0, len(record.data), 30):
+                self._waits.append(now - float(record.data[start : start + 30]))
+
+    def _told(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self._reached += len(record.data)
+
+    def _append_alone(self, kind: Kind, data: bytes, count: int) -> None:
+        self._reached += len(data)
+
+
+@contextmanager
+def row_per_append() -> Iterator[None]:
+    """The SQLite journal without joining."""
+    join = live.join
+    live.join = list  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        live.join = join
+
+
+async def cost(journal: Journal | None, streams: int, rate: int, seconds: float) -> Cost:
+    """One run."""
+    if journal is None:
+        return await Load(streams, rate, seconds).run(None)
+    await journal.start()
+    try:
+        return await Load(streams, rate, seconds).run(journal)
+    finally:
+        await journal.aclose()
+
+
+def main() -> None:
+    """Runs every row under every load and prints the table."""
+    parser = argparse.ArgumentParser(prog="python -m bench.journal", description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--streams", type=int, default=1_000)
+    arguments = parser.parse_args()
+    print(f"SQLite {sqlite3.sqlite_version}, {arguments.streams} streams, {len(FRAME)} bytes an event")
+    print(f"{'':28}{'events/s':>10}{'µs CPU/event':>14}{'of journal':>12}{'p50 ms':>9}{'p99 ms':>9}")
+    for rate in LOADS:
+        alone = 0.0
+        for name, make, context in rows():
+            with tempfile.TemporaryDirectory(dir=".") as folder, context():
+                found = asyncio.run(cost(make(Path(folder) / "j"), arguments.streams, rate, arguments.seconds))
+            alone = alone or found.cpu_us
+            added = found.cpu_us - alone
+            print(
+                f"{name:28}{found.rate:10,.0f}{found.cpu_us:14.2f}{added:12.2f}{found.p50_ms:9.2f}{found.p99_ms:9.2f}"
+            )
+
+
+def rows() -> list[tuple[str, Callable[[Path], Journal | None], Callable[[], object]]]:
+    """Name, journal, and under what."""
+    from contextlib import nullcontext
+
+    return [
+        ("the load alone", lambda path: None, nullcontext),
+        ("memory", lambda path: MemoryJournal(), nullcontext),
+        ("sqlite full", lambda path: SqliteJournal(path), nullcontext),
+        ("sqlite full, row per append", lambda path: SqliteJournal(path), row_per_append),
+        ("sqlite relaxed", lambda path: SqliteJournal(path, sync="relaxed"), nullcontext),
+        ("sqlite none", lambda path: SqliteJournal(path, sync="none"), nullcontext),
+    ]
+
+
+if __name__ == "__main__":
+    main()
