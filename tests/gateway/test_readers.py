@@ -1,0 +1,153 @@
+"""One consumer of one stream: when the answer begins, what keeps it alive, and how it ends."""
+
+import asyncio
+import json
+
+import pytest
+
+from midstream.faults.reply import Reply
+from midstream.gateway.readers import Head
+from tests.gateway.client import ask, frames_of, numbered, text_of
+from tests.gateway.inprocess import run, standing
+
+pytestmark = pytest.mark.sockets
+
+SOURCE = Reply.builtin("text").text
+
+
+def test_a_stream_is_answered_by_the_upstreams_headers_and_the_gateways_own() -> None:
+    async def story() -> None:
+        async with standing() as st:
+            answer = await ask(st.url)
+            await answer.read()
+            headers = answer.headers
+            assert headers["request-id"].startswith("req_")
+            assert headers["content-type"].startswith("text/event-stream")
+            assert headers["cache-control"] == "no-cache, no-transform"
+            assert headers["x-accel-buffering"] == "no"
+            assert headers["transfer-encoding"] == "chunked"
+            await answer.close()
+
+    run(story)
+
+
+def test_headers_of_the_upstreams_connection_do_not_reach_the_client() -> None:
+    head = Head("ms-1", "sse")
+    head.headers = [(b"set-cookie", b"x"), (b"content-length", b"3"), (b"content-encoding", b"gzip"), (b"a", b"b")]
+    names = [name for name, _ in head.as_headers()]
+    assert names == [b"a", b"content-type", b"cache-control", b"x-accel-buffering", b"midstream-stream-id"]
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "kind", "should_retry"),
+    [
+        ("always http-529", 529, "overloaded_error", "false"),
+        ("always http-429", 429, "rate_limit_error", "false"),
+        ("always http-503", 503, None, "false"),
+        ("always http-400", 400, "invalid_request_error", None),
+        ("always http-401", 401, "authentication_error", None),
+        ("always cut-rst@byte=0", 502, "api_error", "false"),
+        ("always cut-clean@byte=0", 502, "api_error", "false"),
+        ("always overloaded@event=0", 529, "overloaded_error", "false"),
+    ],
+)
+def test_an_error_that_is_known_in_time_keeps_its_status(
+    script: str, status: int, kind: str | None, should_retry: str | None
+) -> None:
+    async def story() -> None:
+        async with standing(script) as st:
+            answer = await ask(st.url)
+            body = json.loads(await answer.read())
+            assert (answer.status, answer.headers.get("x-should-retry")) == (status, should_retry)
+            assert body["type"] == "error"
+            assert kind is None or body["error"]["type"] == kind
+            assert answer.whole and "midstream-stream-id" in answer.headers
+            await answer.close()
+
+    run(story)
+
+
+def test_after_a_while_the_gateway_answers_itself_and_keeps_the_client_alive() -> None:
+    async def story() -> None:
+        async with standing("silence@byte=0; ok", early_s=0.1, ping_s=0.1) as st:
+            answer = await ask(st.url)
+            frames = await answer.frames()
+            assert answer.status == 200 and answer.whole
+            pings = [frame for frame in frames if not frame.id]
+            assert len(pings) >= 5 and {frame.name for frame in pings} == {"ping"}
+            assert text_of(frames) == SOURCE
+            assert [frame.id for frame in numbered(frames)] == [str(n + 1) for n in range(len(frames) - len(pings))]
+            await answer.close()
+
+    run(story)
+
+
+@pytest.mark.parametrize("early_s", [0.0, 20.0])
+def test_a_failed_stream_ends_with_an_error_event_and_a_broken_body(early_s: float) -> None:
+    async def story() -> None:
+        script = "always overloaded@event=12" if early_s else "always http-529"
+        async with standing(script, early_s=early_s) as st:
+            answer = await ask(st.url)
+            frames = await answer.frames()
+            assert answer.status == 200 and not answer.whole
+            error = frames[-1].data["error"]
+            assert frames[-1].name == "error" and error["type"] == "overloaded_error"
+            assert error["midstream"]["exhausted"] is True
+            assert "message_stop" not in [frame.name for frame in frames]
+            assert await answer.reader.read() == b""  # FIN, not a reset
+            await answer.close()
+
+    run(story)
+
+
+@pytest.mark.parametrize("script", ["ok", "always cut-rst@event=12"])
+def test_an_http_1_0_client_gets_the_body_until_the_connection_closes(script: str) -> None:
+    async def story() -> None:
+        async with standing(script) as st:
+            answer = await ask(st.url, version="1.0")
+            frames = await answer.frames()
+            assert "transfer-encoding" not in answer.headers and answer.headers["connection"] == "close"
+            assert frames[-1].name == ("message_stop" if script == "ok" else "error")
+            await answer.close()
+
+    run(story)
+
+
+def test_a_slow_reader_waits_in_the_journal_and_not_in_memory() -> None:
+    async def story() -> None:
+        big = Reply.builtin("text")
+        async with standing("ok", big, reader_backlog_bytes_max=4096) as st:
+            answer = await ask(st.url)
+            await asyncio.sleep(0.2)
+            assert text_of(await answer.frames()) == SOURCE and answer.whole
+            await answer.close()
+
+    run(story)
+
+
+def test_pings_are_not_numbered_and_do_not_reach_other_readers() -> None:
+    async def story() -> None:
+        async with standing("silence@50%; ok", ping_s=0.1) as st:
+            answer = await ask(st.url)
+            frames = await answer.frames()
+            assert any(not frame.id for frame in frames)
+            back = await ask(st.url, "GET", f"/midstream/streams/{answer.headers['midstream-stream-id']}", None)
+            assert await back.frames() == numbered(frames)
+            await answer.close()
+            await back.close()
+
+    run(story)
+
+
+def test_what_a_client_reads_is_the_upstreams_bytes_but_for_the_numbers() -> None:
+    async def story() -> None:
+        async with standing() as st:
+            direct, through = await ask(st.faults.url), await ask(st.url)
+            lines = (await through.read()).split(b"\n")
+            plain = b"\n".join(line for line in lines if not line.startswith(b"id: "))
+            strip = [frame.data for frame in frames_of(await direct.read())]
+            assert [frame.data for frame in frames_of(plain)][1:] == strip[1:]  # the message's id differs
+            await direct.close()
+            await through.close()
+
+    run(story)
