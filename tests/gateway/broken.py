@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from midstream.faults.catalogue import KINDS, Kind, Wire
 from midstream.faults.reply import Reply
 from midstream.faults.server import FaultServer
-from tests.gateway.gateways import FAST, Gateway, running
+from tests.gateway.gateways import Gateway, running
 
 Form = Literal["once", "always"]
 FORMS: tuple[Form, ...] = ("once", "always")
@@ -82,8 +82,8 @@ class Story:
         """Nothing can help, so that a reply would be a forgery."""
         return not self.must_complete
 
-    def complaint(self, seen: "Seen", *, continued: bool = True) -> str | None:
-        """What is wrong with how it ended; ``None``: it is as promised. ``continued=False``: it may always fail."""
+    def complaint(self, seen: "Seen") -> str | None:
+        """What is wrong with how it ended; ``None``: it is as promised."""
         if seen.outcome == "hang":
             return "it hangs"
         if seen.silent:
@@ -91,7 +91,7 @@ class Story:
         if seen.outcome == "error":
             if not seen.error_own:
                 return f"the error is none of the SDK's own: {seen}"
-            return f"it fails, and could be recovered: {seen}" if self.must_complete and continued else None
+            return f"it fails, and could be recovered: {seen}" if self.must_complete else None
         if gists(seen.blocks) != gists(Reply.builtin(self.reply_name).message()["content"]):
             return f"it is said to be complete, and differs from the source: {seen}"
         return f"it completes, which cannot be: {seen}" if self.must_fail else None
@@ -138,5 +138,5 @@ def upstream_gateway(faults: FaultServer, upstream: Wire) -> Iterator[Gateway]:
             yield gateway
         return
     config = f'[upstreams."{BEDROCK_UPSTREAM}"]\nbase_url = "{faults.url}"\n'
-    with running(BEDROCK_UPSTREAM, env={**FAST, "AWS_BEARER_TOKEN_BEDROCK": "bearer-test"}, config=config) as gateway:
+    with running(BEDROCK_UPSTREAM, config=config) as gateway:
         yield gateway

@@ -12,7 +12,9 @@ import anthropic
 
 from tests.sdk import calls
 
-BEARER_BEDROCK = calls.Maker("AnthropicBedrock", {"api_key": "bearer-test", "aws_region": "us-east-1"}, "bedrock")
+# A key that could be anybody's: one of Anthropic's own is handed to no other upstream.
+MESSAGES = calls.Maker("Anthropic", {"api_key": "test-key"})
+BEDROCK = calls.Maker("AnthropicBedrock", {"api_key": "test-key", "aws_region": "us-east-1"}, "bedrock")
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def called(
     headers: Mapping[str, str],
     *,
     deadline_s: float,
-    maker: calls.Maker = calls.PLAIN,
+    maker: calls.Maker = MESSAGES,
     **options: Any,
 ) -> Result:
     """Makes the call in a thread of its own, which is left behind if it hangs."""

@@ -9,8 +9,8 @@ import pytest
 from midstream.faults.catalogue import Wire
 from midstream.faults.server import FaultServer
 from tests.gateway.broken import ROADS, Road, Story, stories, upstream_gateway
-from tests.gateway.python_sdk import BEARER_BEDROCK, called
-from tests.sdk.calls import FOUR_WAYS, PLAIN, Way
+from tests.gateway.python_sdk import BEDROCK, MESSAGES, called
+from tests.sdk.calls import FOUR_WAYS, Way
 
 pytestmark = [pytest.mark.sockets]
 
@@ -42,7 +42,7 @@ def base_url() -> Iterator[BaseUrl]:
 
 def complaints(story: Story, base_url: str, ways: tuple[Way, ...]) -> list[str]:
     """One line for each way of calling that did not keep the promise; all are on their way at once."""
-    maker = BEARER_BEDROCK if story.road.client == "bedrock" else PLAIN
+    maker = BEDROCK if story.road.client == "bedrock" else MESSAGES
 
     def complaint(way: Way) -> str | None:
         return story.complaint(called(way, base_url, story.headers(str(way)), deadline_s=DEADLINE_S, maker=maker))

@@ -1,5 +1,7 @@
 """The official TypeScript SDKs through the gateway: complete and equal, or one error of the SDK's own."""
 
+from typing import Literal
+
 import pytest
 
 from midstream.faults.server import FaultServer
@@ -26,9 +28,9 @@ def told(all_stories: list[Story], base_url: str, **options: object) -> list[tup
     return [(story, results[id]) for id, (story, _) in cases.items()]
 
 
-def complaints(results: list[tuple[Story, Result]], *, continued: bool = True) -> list[str]:
+def complaints(results: list[tuple[Story, Result]]) -> list[str]:
     """One line for each call that did not keep the promise."""
-    found = [(seen.id, story.complaint(seen, continued=continued)) for story, seen in results]
+    found = [(seen.id, story.complaint(seen)) for story, seen in results]
     return [f"{id}: {complaint}" for id, complaint in found if complaint]
 
 
@@ -47,13 +49,17 @@ def test_the_sdks_own_retries_change_nothing_about_it() -> None:
     assert len(results) > 200 and complaints(results) == []
 
 
-@pytest.mark.parametrize("upstream", ["sse", "bedrock"])
-def test_a_body_that_the_client_signed_fails_honestly_where_it_cannot_be_edited(upstream: str) -> None:
-    road = Road("bedrock", "bedrock" if upstream == "bedrock" else "sse")
-    with FaultServer() as faults, upstream_gateway(faults, road.upstream) as gateway:
-        results = told(stories(road), gateway.base_url, max_retries=0, signed=True)
-    assert complaints(results, continued=False) == []
-    assert [seen.outcome for story, seen in results if story.kind.name == "ok"] == ["complete"] * 4
+@pytest.mark.parametrize(("upstream", "status"), [("sse", 403), ("bedrock", 401)])
+def test_a_request_that_is_signed_for_the_gateways_address_is_refused_with_the_cure(
+    upstream: Literal["sse", "bedrock"], status: int
+) -> None:
+    road = Road("bedrock", upstream)
+    with FaultServer() as faults, upstream_gateway(faults, upstream) as gateway:
+        whole = [story for story in stories(road) if story.kind.name == "ok"]
+        results = told(whole, gateway.base_url, signed=True)
+        assert faults.requests == []
+    assert {(seen.outcome, seen.error_own, seen.error_status) for _, seen in results} == {("error", True, status)}
+    assert all("let the gateway" in seen.error_text for _, seen in results)
 
 
 def test_the_bare_sdk_breaks_the_promise_so_this_check_can_fail() -> None:

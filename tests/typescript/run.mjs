@@ -33,10 +33,10 @@ function newClient(item) {
   const common = { baseURL: item.base_url, logLevel: "off" };
   // Left out, it is the SDK's default.
   if (item.max_retries !== undefined) common.maxRetries = item.max_retries;
-  if (!item.mode.startsWith("bedrock")) return new Anthropic({ ...common, apiKey: "sk-ant-test" });
+  if (!item.mode.startsWith("bedrock")) return new Anthropic({ ...common, apiKey: "test-key" });
   const credentials = item.signed
     ? { apiKey: null, awsAccessKey: "AKIAIOSFODNN7EXAMPLE", awsSecretKey: "not-a-secret" }
-    : { apiKey: "bearer-test" };
+    : { apiKey: "test-key" };
   return new AnthropicBedrock({ ...common, ...credentials, awsRegion: "us-east-1" });
 }
 
