@@ -116,7 +116,7 @@ class Response:
             self._flush(_LAST_CHUNK)
         else:
             self._flush()
-        self._mute = self._over = True
+        self._close()
         self._line.answered(not self._until_close)
 
     def abort(self) -> None:
@@ -124,7 +124,7 @@ class Response:
         if self._over:
             return
         self._flush()
-        self._mute = self._over = True
+        self._close()
         self._line.answered(False)
 
     def send(self, status: int, headers: Headers, body: bytes) -> None:
@@ -148,9 +148,12 @@ class Response:
         """The client has left."""
         if self._over:
             return
-        self._mute = self._over = self.gone = True
+        told = self.on_gone
+        self._close()
+        self.gone = True
         self._head = None
-        self._tell_gone()
+        if told is not None:
+            told()
 
     def paused(self) -> None:
         """The backlog is above its mark."""
@@ -180,15 +183,17 @@ class Response:
         return head_bytes(_status_line(status), lines)
 
     def _refuse_own(self) -> None:
+        told = self.on_gone
         self.refuse(Refused(500, "api_error", "The gateway was about to send headers that are not headers."))
         # Whoever was about to write a body has nobody to write it to; it hears so when it has returned from here.
         self.gone = True
-        self._line.soon(self._tell_gone)
-
-    def _tell_gone(self) -> None:
-        told, self.on_gone, self.on_drained = self.on_gone, None, None
         if told is not None:
-            told()
+            self._line.soon(told)
+
+    def _close(self) -> None:
+        self._mute = self._over = True
+        # Whoever listens holds this response: what was a circle would wait for the collector.
+        self.on_gone = self.on_drained = None
 
     def _flush(self, data: bytes = b"") -> None:
         if self._head is not None:

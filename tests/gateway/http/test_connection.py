@@ -1,0 +1,310 @@
+"""One connection on a real socket: one request after the other, and how it ends."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from midstream.gateway.http.connection import EXCESS_BYTES_MAX
+from tests.gateway.http.attacks import CHUNKED, HARMLESS, POST
+from tests.gateway.http.serving import EVENT, LOOPS, QUICK, Serving, read_all, read_some, read_until, serving
+
+pytestmark = pytest.mark.sockets
+
+CHUNK = b"%x\r\n%b\r\n" % (3 * len(EVENT), 3 * EVENT)
+
+
+def get(path: str, version: str = "1.1", headers: bytes = b"") -> bytes:
+    return f"GET {path} HTTP/{version}\r\nhost: a\r\n".encode() + headers + b"\r\n"
+
+
+@pytest.fixture(params=LOOPS, scope="module")
+def here(request: pytest.FixtureRequest) -> Iterator[Serving]:
+    with serving(request.param) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def forget(request: pytest.FixtureRequest) -> None:
+    if "here" in request.fixturenames:
+        told = request.getfixturevalue("here").told
+        told.responses.clear()
+        told.gone.clear()
+
+
+@pytest.mark.parametrize(("data", "body"), HARMLESS.values(), ids=HARMLESS)
+def test_a_request_byte_by_byte_is_answered(here: Serving, data: bytes, body: bytes) -> None:
+    with here.connect() as line:
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(len(data)):
+            line.sendall(data[at : at + 1])
+        head = read_until(line, b"\r\n\r\n" + body)
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_requests_follow_each_other_on_one_connection(here: Serving) -> None:
+    with here.connect() as line:
+        for body in (b"a", b"", b"c" * 300_000, b"d"):
+            line.sendall(POST + b"content-length: %d\r\n\r\n" % len(body) + body)
+            head = read_until(line, b"\r\n\r\n" + body)
+            assert b"connection: close" not in head
+        line.sendall(get("/whole"))
+        assert read_until(line, b"0\r\n\r\n").endswith(CHUNK + b"0\r\n\r\n")
+        line.sendall(get("/hello", headers=b"connection: close\r\n"))
+        answer = read_all(line)
+    assert (answer.body, answer.end) == (b"hello", "fin")
+
+
+def test_a_body_that_nobody_read_does_not_spoil_the_next_request(here: Serving) -> None:
+    with here.connect() as line:
+        line.sendall(b"POST /hello HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nGET /")
+        read_until(line, b"hello")
+        line.sendall(get("/hello"))
+        read_until(line, b"hello")
+
+
+def test_a_body_goes_through_in_pieces(here: Serving) -> None:
+    with here.connect() as line:
+        line.sendall(CHUNKED.replace(b"/echo", b"/pieces"))
+        read_until(line, b"\r\n\r\n")
+        for piece in (b"one", b"two"):
+            line.sendall(b"3\r\n" + piece + b"\r\n")
+            assert read_until(line, piece + b"\r\n") == b"3\r\n" + piece + b"\r\n"
+        line.sendall(b"0\r\n\r\n")
+        assert read_until(line, b"0\r\n\r\n") == b"0\r\n\r\n"
+
+
+def test_a_client_is_invited_before_it_sends_its_body(here: Serving) -> None:
+    with here.connect() as line:
+        line.sendall(POST + b"expect: 100-continue\r\ncontent-length: 3\r\n\r\n")
+        assert read_until(line, b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        line.sendall(b"abc")
+        assert read_until(line, b"abc").startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_a_client_whose_body_nobody_wants_is_not_invited(here: Serving) -> None:
+    head = POST.replace(b"/echo", b"/hello")
+    answer = here.ask(head + b"expect: 100-continue\r\ncontent-length: 3\r\n\r\n")
+    # What it sends all the same would be taken for a request: the connection is over.
+    assert answer.raw.startswith(b"HTTP/1.1 200 OK\r\n") and b"\r\nconnection: close" in answer.head
+    assert (answer.body, answer.end) == (b"hello", "fin")
+
+
+def test_http_1_0_gets_its_body_until_the_end(here: Serving) -> None:
+    answer = here.ask(get("/whole", "1.0"))
+    assert b"chunked" not in answer.head and b"\r\nconnection: close" in answer.head
+    assert (answer.body, answer.end) == (EVENT * 3, "fin")
+
+
+@pytest.mark.parametrize(("version", "body"), [("1.1", CHUNK), ("1.0", EVENT * 3)])
+def test_a_broken_end_is_everything_that_was_written_and_then_fin(here: Serving, version: str, body: bytes) -> None:
+    answer = here.ask(get("/cut", version))
+    assert (answer.body, answer.end) == (body, "fin")
+
+
+@pytest.mark.parametrize("path", ["/cut", "/small"])
+@pytest.mark.parametrize("unread_bytes", [1, 50_000, 3_000_000])
+def test_bytes_that_nobody_reads_do_not_turn_the_end_into_a_reset(here: Serving, path: str, unread_bytes: int) -> None:
+    """``/cut`` breaks its stream off, ``/small`` refuses the body: either way the client is still sending."""
+    head = POST.replace(b"/echo", path.encode()) + b"content-length: 4000000\r\n\r\n"
+    with here.connect() as line:
+        line.sendall(head)
+        line.sendall(b"a" * unread_bytes)
+        # Nothing is read before the other end has done all that it will do.
+        here.wait(lambda: not here.server.responses)
+        time.sleep(0.05)
+        line.sendall(b"b")
+        answer = read_all(line)
+    assert answer.end == "fin"
+    assert answer.body == CHUNK if path == "/cut" else answer.error == "request_too_large"
+
+
+def test_a_large_response_reaches_a_slow_reader_whole_before_the_end(here: Serving) -> None:
+    with here.connect(buffer_bytes=4096) as line:
+        line.sendall(get("/open"))
+        read_until(line, EVENT + b"\r\n")
+        here.wait(lambda: here.told.responses)
+        response = here.told.responses[-1]
+        here.do(lambda: response.write(b"a" * 1_000_000))
+        here.do(response.abort)
+        received = 0
+        while piece := line.recv(20_000):
+            received += len(piece)
+            time.sleep(0.001)
+    assert received == len(b"f4240\r\n") + 1_000_000 + 2
+
+
+def test_a_client_that_never_reads_the_end_is_dropped(here: Serving) -> None:
+    with here.connect(buffer_bytes=4096) as line:
+        line.sendall(get("/open"))
+        here.wait(lambda: here.told.responses)
+        response = here.told.responses[-1]
+        here.do(lambda: response.write(b"a" * 10_000_000))
+        here.do(response.end)
+        # It is waited for while it takes something, and then for `flush_s`.
+        line.sendall(get("/hello", headers=b"connection: close\r\n"))
+        here.wait(lambda: not here.server.connections)
+
+
+def test_a_client_that_stays_after_fin_is_dropped(here: Serving) -> None:
+    with here.connect() as line:
+        line.sendall(get("/cut"))
+        assert read_all(line).end == "fin"
+        # Half of the connection is still ours.
+        here.wait(lambda: not here.server.connections)
+
+
+def test_the_backlog_of_a_slow_reader_is_seen_and_drains(here: Serving) -> None:
+    with here.connect(buffer_bytes=4096) as line:
+        line.sendall(get("/open"))
+        here.wait(lambda: here.told.responses)
+        response = here.told.responses[-1]
+        drained: list[int] = []
+        response.on_drained = lambda: drained.append(response.backlog_bytes)
+
+        def fill() -> int:
+            written = 0
+            while response.writable and written < 1 << 24:
+                response.write(b"a" * 1000)
+                written += 1000
+            return written
+
+        written = 0
+        # What is written may still leave in the same turn: until it no longer does.
+        for _ in range(200):
+            written += here.do(fill)
+        assert not response.writable and written < 8_000_000
+        assert QUICK.backlog_bytes < response.backlog_bytes < QUICK.backlog_bytes + 10_000
+        assert drained == [] or drained[-1] < QUICK.backlog_bytes
+        seen = len(drained)
+        read_some(line, written)
+        here.wait(lambda: len(drained) > seen)
+        assert response.writable and drained[-1] <= QUICK.backlog_bytes // 4
+        here.do(response.end)
+        read_until(line, b"0\r\n\r\n")
+
+
+def by_fin(line: socket.socket) -> None:
+    line.close()
+
+
+def by_reset(line: socket.socket) -> None:
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    line.close()
+
+
+def by_half(line: socket.socket) -> None:
+    line.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize("leave", [by_fin, by_reset, by_half])
+@pytest.mark.parametrize("path", ["/open", "/waits"])
+def test_a_client_that_leaves_is_told_of_once(here: Serving, path: str, leave: Callable[[socket.socket], None]) -> None:
+    with here.connect() as line:
+        line.sendall(get(path))
+        here.wait(lambda: here.told.responses)
+        (response,) = here.told.responses
+        leave(line)
+        here.wait(lambda: response.gone)
+        here.do(lambda: response.write(EVENT))
+        here.do(response.end)
+        here.wait(lambda: not here.server.connections)
+    assert here.told.gone == [path]
+    assert here.server.responses == 0
+
+
+def test_a_client_that_leaves_in_its_body_is_told_of(here: Serving) -> None:
+    with here.connect() as line:
+        line.sendall(POST + b"content-length: 10\r\n\r\nabc")
+        here.wait(lambda: here.told.responses)
+    here.wait(lambda: here.told.gone == ["/echo"] and not here.server.connections)
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_a_client_that_leaves_after_the_end_is_not_told_of(here: Serving, version: str) -> None:
+    with here.connect() as line:
+        line.sendall(get("/whole", version))
+        read_until(line, EVENT * 3 + (b"\r\n0\r\n\r\n" if version == "1.1" else b""))
+    here.wait(lambda: not here.server.connections)
+    assert here.told.gone == []
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one piece", "apart"])
+@pytest.mark.parametrize("first", [get("/open"), POST.replace(b"/echo", b"/open") + b"content-length: 3\r\n\r\nabc"])
+def test_a_second_request_before_the_end_is_not_served(here: Serving, first: bytes, together: bool) -> None:
+    served = here.told.requests
+    with here.connect() as line:
+        line.sendall(first + get("/hello") if together else first)
+        read_until(line, EVENT + b"\r\n")
+        if not together:
+            line.sendall(get("/hello"))
+        here.wait(lambda: here.told.responses)
+        (response,) = here.told.responses
+        line.sendall(b"and more")
+        here.do(lambda: response.write(b"xyz"))
+        assert read_until(line, b"3\r\nxyz\r\n") == b"3\r\nxyz\r\n"
+        here.do(response.end)
+        answer = read_all(line)
+    assert (answer.raw, answer.end) == (b"0\r\n\r\n", "fin")
+    assert here.told.requests == served + 1
+
+
+def test_a_client_that_floods_a_running_response_is_cut(here: Serving) -> None:
+    with here.connect() as line:
+        line.sendall(get("/open"))
+        read_until(line, EVENT + b"\r\n")
+        with pytest.raises(ConnectionError):
+            for _ in range(1000):
+                line.sendall(b"a" * EXCESS_BYTES_MAX)
+        here.wait(lambda: here.told.gone == ["/open"])
+
+
+def test_a_broken_body_is_told_to_the_client_by_whoever_reads_it(here: Serving) -> None:
+    with here.connect() as line:
+        line.sendall(CHUNKED + b"3\r\nabc\r\n")
+        here.wait(lambda: here.told.responses)
+        line.sendall(b"nonsense\r\n" + b"a" * 100_000)
+        answer = read_all(line)
+    assert (answer.status, answer.error, answer.end) == (400, "invalid_request_error", "fin")
+
+
+def test_a_broken_body_that_nobody_reads_ends_the_connection_with_the_response(here: Serving) -> None:
+    with here.connect() as line:
+        line.sendall(CHUNKED.replace(b"/echo", b"/unread") + b"3\r\nabc\r\n")
+        here.wait(lambda: here.told.responses)
+        (response,) = here.told.responses
+        line.sendall(b"nonsense\r\n")
+        read_until(line, EVENT + b"\r\n")
+        here.do(response.end)
+        answer = read_all(line)
+    assert (answer.raw, answer.end) == (b"0\r\n\r\n", "fin")
+
+
+def test_a_connection_that_asks_for_nothing_more_is_closed_without_a_word(here: Serving) -> None:
+    with here.connect() as line:
+        line.sendall(get("/hello"))
+        read_until(line, b"hello")
+        answer = read_all(line)
+    assert (answer.raw, answer.end) == (b"", "fin")
+
+
+def test_a_second_request_may_be_as_slow_as_the_first(here: Serving) -> None:
+    with here.connect() as line:
+        line.sendall(get("/hello"))
+        read_until(line, b"hello")
+        line.sendall(b"GET /")
+        answer = read_all(line)
+    assert (answer.status, answer.error) == (408, "timeout_error")
+
+
+def test_a_client_that_goes_on_sending_after_the_end_is_dropped() -> None:
+    limits = replace(QUICK, linger_s=60.0)
+    for loop in LOOPS[:1]:
+        with serving(loop.values[0], limits) as here, here.connect() as line:  # type: ignore[arg-type]
+            line.sendall(get("/cut"))
+            assert read_all(line).end == "fin"
+            with pytest.raises(ConnectionError):
+                for _ in range(2000):
+                    line.sendall(b"a" * 65_536)
