@@ -52,11 +52,16 @@ def settings(upstream: str, journal: Path | None = None, **changes: Any) -> Sett
 
 @asynccontextmanager
 async def standing(
-    script: str = "ok", reply: Reply | None = None, journal: Path | None = None, pace_s: float = 0.0, **changes: Any
+    script: str = "ok",
+    reply: Reply | None = None,
+    journal: Path | None = None,
+    pace_s: float = 0.0,
+    environ: dict[str, str] | None = None,
+    **changes: Any,
 ) -> AsyncIterator[Standing]:
     """A gateway in front of a fault server that plays this script."""
     async with FaultServer(Script.parse(script), reply, pace_s=pace_s) as faults:
-        gateway = Gateway.build(settings(faults.url, journal, **changes), {})
+        gateway = Gateway.build(settings(faults.url, journal, **changes), environ or {})
         try:
             await gateway.start()
             yield Standing(gateway, faults, f"http://127.0.0.1:{gateway.port}")

@@ -1,0 +1,155 @@
+"""Requests that are no streams of ours go on as they are, and so do their answers."""
+
+import asyncio
+import json
+
+import pytest
+
+from midstream.gateway.main import Gateway
+from tests.gateway.client import ASKED, ask
+from tests.gateway.inprocess import run, settings
+from tests.gateway.upstream import Answer, Asked, saying, upstream
+
+pytestmark = pytest.mark.sockets
+
+
+async def through(answer: Answer, *asking: object, **headers: str) -> tuple[object, list[Asked]]:
+    async with upstream(answer) as behind:
+        gateway = Gateway.build(settings(behind.url), {})
+        await gateway.start()
+        try:
+            got = await ask(f"http://127.0.0.1:{gateway.port}", *asking, **headers)  # type: ignore[arg-type]
+            await got.read()
+            await got.close()
+            return got, behind.asked
+        finally:
+            await gateway.aclose()
+
+
+PASSED = [
+    ("POST", "/v1/messages", {**ASKED, "stream": False}),
+    ("POST", "/v1/messages", {"model": "m", "max_tokens": 1}),
+    ("POST", "/v1/messages/count_tokens?beta=true", {"model": "m"}),
+    ("GET", "/v1/models?limit=1000", None),
+    ("GET", "/v1/messages/batches/b_1/results", None),
+    ("DELETE", "/v1/files/file_1", None),
+    ("POST", "/v1/files", b"--boundary\r\nnot json\r\n" + b"\x00\xff" * 40_000),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), PASSED)
+def test_what_is_no_stream_goes_on_as_it_is(method: str, path: str, body: object) -> None:
+    async def story() -> None:
+        answer = saying(200, b'{"ok":1}', "content-type: application/json", "request-id: req_9", "x-unknown: y")
+        got, asked = await through(
+            answer, method, path, body, anthropic_beta="a,b", anthropic_version="2026-10-21", x_custom="1",
+            authorization="Bearer key",
+        )  # fmt: skip
+        assert got.body == b'{"ok":1}' and got.status == 200  # type: ignore[attr-defined]
+        assert got.headers["request-id"] == "req_9" and got.headers["x-unknown"] == "y"  # type: ignore[attr-defined]
+        (one,) = asked
+        assert one.line == f"{method} {path} HTTP/1.1"
+        assert one.header("anthropic-beta") == "a,b" and one.header("x-custom") == "1"
+        assert one.header("authorization") == "Bearer key"
+        sent = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        assert one.body == sent
+
+    run(story)
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 529])
+def test_errors_come_back_unmodified(status: int) -> None:
+    async def story() -> None:
+        body = b'{"type":"error","error":{"type":"x","message":"exact words \xc3\xa9"},"request_id":"r"}'
+        answer = saying(status, body, "content-type: application/json", "retry-after: 7")
+        got, _ = await through(answer, "POST", "/v1/messages", {"model": "m"})
+        assert (got.status, got.body) == (status, body)  # type: ignore[attr-defined]
+        assert got.headers["retry-after"] == "7"  # type: ignore[attr-defined]
+
+    run(story)
+
+
+def test_an_answer_is_handed_on_while_it_arrives() -> None:
+    async def story() -> None:
+        release = asyncio.Event()
+
+        async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+            await writer.drain()
+            await release.wait()
+            writer.write(b"6\r\nsecond\r\n0\r\n\r\n")
+            await writer.drain()
+
+        async with upstream(answer) as behind:
+            gateway = Gateway.build(settings(behind.url), {})
+            await gateway.start()
+            got = await ask(f"http://127.0.0.1:{gateway.port}", "GET", "/v1/files/f/content", None)
+            assert await got.read(5) == b"first" and not got.whole
+            release.set()
+            assert await got.read() == b"firstsecond" and got.whole
+            await got.close()
+            await gateway.aclose()
+
+    run(story)
+
+
+@pytest.mark.parametrize("cut", [0, 20, 60])
+def test_an_answer_that_breaks_off_is_never_a_whole_one(cut: int) -> None:
+    async def story() -> None:
+        async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly a part of it is sent"[:cut])
+            await writer.drain()
+            raise ConnectionError
+
+        async with upstream(answer) as behind:
+            gateway = Gateway.build(settings(behind.url), {})
+            await gateway.start()
+            got = await ask(f"http://127.0.0.1:{gateway.port}", "GET", "/v1/models", None)
+            if cut < 60:
+                body = json.loads(await got.read())
+                assert (got.status, body["error"]["type"]) == (502, "api_error")
+            else:
+                with pytest.raises(asyncio.IncompleteReadError):
+                    await got.read()
+            await got.close()
+            await gateway.aclose()
+
+    run(story)
+
+
+def test_an_upstream_that_is_not_there_is_a_502() -> None:
+    async def story() -> None:
+        gateway = Gateway.build(settings("http://127.0.0.1:1"), {})
+        await gateway.start()
+        got = await ask(f"http://127.0.0.1:{gateway.port}", "GET", "/v1/models", None)
+        assert got.status == 502 and json.loads(await got.read())["error"]["type"] == "api_error"
+        await got.close()
+        await gateway.aclose()
+
+    run(story)
+
+
+def test_a_client_that_leaves_takes_its_request_with_it() -> None:
+    async def story() -> None:
+        gone = asyncio.Event()
+
+        async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+            try:
+                while True:
+                    writer.write(b"5\r\nchunk\r\n")
+                    await writer.drain()
+                    await asyncio.sleep(0.01)
+            finally:
+                gone.set()
+
+        async with upstream(answer) as behind:
+            gateway = Gateway.build(settings(behind.url), {})
+            await gateway.start()
+            got = await ask(f"http://127.0.0.1:{gateway.port}", "GET", "/v1/models", None)
+            await got.read(5)
+            await got.close()
+            await asyncio.wait_for(gone.wait(), 10)
+            await gateway.aclose()
+
+    run(story)
