@@ -78,7 +78,11 @@ class Serving:
         if buffer_bytes is not None:
             line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
         line.settimeout(DEADLINE_S)
-        line.connect(("127.0.0.1", self.port))
+        try:
+            line.connect(("127.0.0.1", self.port))
+        except OSError:
+            line.close()
+            raise
         return line
 
     def ask(self, *pieces: bytes) -> "Answer":
