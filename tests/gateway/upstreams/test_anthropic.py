@@ -7,8 +7,9 @@ import pytest
 
 from midstream.gateway.http.heads import Headers
 from midstream.gateway.http.origin import Origin
-from midstream.gateway.upstreams.anthropic import Anthropic
-from midstream.gateway.upstreams.options import Options
+from midstream.gateway.upstreams.anthropic import Anthropic, MessagesApi
+from midstream.gateway.upstreams.models import Names
+from midstream.gateway.upstreams.options import Base, Options
 from midstream.gateway.upstreams.port import BadCall, NoCredentials, NotOffered
 from tests.gateway.upstreams.fakes import (
     as_arrived,
@@ -176,3 +177,12 @@ def test_errors_come_back_untouched() -> None:
 def test_the_key_of_a_model_is_the_model() -> None:
     assert upstream().model_key(messages_call()) == "claude-opus-4-8"
     assert upstream().model_key(bedrock_call()) == "claude-opus-4-8"
+
+
+def test_a_clouds_own_errors_are_put_into_the_clients_words() -> None:
+    """What is common to all services that speak the Messages API (`MessagesApi`); two rows of the table of `errors`."""
+    service = MessagesApi("x", Base.of("https://h", "x"), Names("api"))
+    headers = [(b"x-amzn-errortype", b"ThrottlingException")]
+    told = service.refusal(429, headers, b'{"message":"m"}')
+    assert b'"rate_limit_error"' in told[2]
+    assert service.refusal(429, headers, b"{}", "eventstream") == (429, headers, b"{}")

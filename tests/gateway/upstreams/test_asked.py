@@ -14,13 +14,15 @@ from midstream.gateway.upstreams.asked import (
     as_messages,
     betas_of,
     check_path,
+    encoded,
     model_in,
     target_of,
     to_send,
+    version_in_header,
     with_names,
 )
 from midstream.gateway.upstreams.models import Names
-from midstream.gateway.upstreams.port import BadCall, Call, CannotAsk
+from midstream.gateway.upstreams.port import BadCall, Call, CannotAsk, NotOffered
 from tests.gateway.upstreams.fakes import bedrock_call, messages_call
 
 NAMES = Names("api")
@@ -90,13 +92,14 @@ def test_only_what_is_looked_into_is_asked_for_without_encoding() -> None:
     headers = [(b"accept-encoding", b"gzip"), (b"accept", b"x")]
     assert to_send(headers, streamed=False) == headers
     assert to_send(headers, streamed=True) == [(b"accept", b"x"), (b"accept-encoding", b"identity")]
-    assert to_send([], streamed=False, translated=True) == [(b"accept-encoding", b"identity")]
+    made_here = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
+    assert to_send([(b"content-type", b"text/plain")], streamed=False, translated=True) == made_here
 
 
 def test_a_models_name_must_be_one() -> None:
     asked = as_messages(messages_call(), None, NAMES)
     assert model_in(asked) == "claude-opus-4-8"
-    for wrong in (None, 7, "", " ", "..", ";x"):
+    for wrong in (None, 7, "", " ", "..", ";x", "\ud800", "a\nb"):
         with pytest.raises(BadCall):
             model_in(replace(asked, fields={"model": wrong}))
 
@@ -106,12 +109,8 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=10,
 )
-strange = st.fixed_dictionaries(
-    {},
-    optional=dict.fromkeys(
-        ("model", "stream", "messages", "anthropic_version", "anthropic_beta", "max_tokens"), anything
-    ),
-)
+NAMED = ("model", "stream", "messages", "anthropic_version", "anthropic_beta", "max_tokens")
+strange = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMED, anything))
 
 
 @given(strange, st.sampled_from(["/model/x/invoke", "/model/%C3%A9%0d/invoke-with-response-stream"]), st.booleans())
@@ -124,3 +123,18 @@ def test_no_body_makes_it_raise_or_end_a_header_line(fields: dict[str, Any], pat
         model_in(asked)
     except CannotAsk as problem:
         assert str(problem).endswith(".")
+
+
+def test_of_bedrocks_api_only_invoke_can_be_asked_of_another() -> None:
+    with pytest.raises(NotOffered, match="only invoke and invoke-with-response-stream"):
+        as_messages(replace(bedrock_call(), path="/model/x/converse"), None, NAMES)
+
+
+def test_the_version_is_that_of_the_header_or_the_first() -> None:
+    assert version_in_header([(b"anthropic-version", b"2026-10-21")]) == "2026-10-21"
+    assert version_in_header([]) == "2023-06-01"
+
+
+def test_what_cannot_be_written_is_a_bad_call() -> None:
+    with pytest.raises(BadCall, match="cannot be written as JSON"):
+        encoded({"x": object()})

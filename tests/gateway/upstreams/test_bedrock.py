@@ -269,3 +269,15 @@ def test_errors_are_in_the_clients_words() -> None:
 
 def test_the_key_of_a_model_is_the_model() -> None:
     assert upstream().model_key(messages_call()) == upstream().model_key(bedrock_call()) == "claude-opus-4-8"
+
+
+def test_a_bedrock_clients_body_that_is_still_arriving_cannot_be_signed() -> None:
+    with pytest.raises(BadCall, match="signs the body"):
+        out_of(upstream(), replace(bedrock_call(), raw=None))
+
+
+@pytest.mark.parametrize("model", ["\ud800", "a\r\nb"])
+def test_a_models_name_that_no_path_can_say_is_a_bad_call(model: str) -> None:
+    call = messages_call()
+    with pytest.raises(BadCall, match="cannot stand in a path"):
+        out_of(upstream(), replace(call, fields={**call.fields, "model": model}))

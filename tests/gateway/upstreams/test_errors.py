@@ -207,3 +207,15 @@ def test_no_answer_makes_it_raise(status: int, body: bytes, name: bytes) -> None
     for translated in (to_messages(status, headers, body), to_bedrock(status, headers[:1], body)):
         assert translated[0] >= 300
     assert kind_of_status(status) in Kind
+
+
+def test_ids_that_are_there_already_are_left_alone() -> None:
+    _, headers, _ = to_messages(429, [*REQUEST_ID, (b"request-id", b"req_1")], b'{"message":"m"}')
+    assert [value for name, value in headers if name == b"request-id"] == [b"req_1"]
+    _, headers, _ = to_bedrock(429, [*REQUEST_ID, (b"request-id", b"req_1")], envelope("rate_limit_error"))
+    assert [value for name, value in headers if name == b"x-amzn-requestid"] == [b"aws-1"]
+
+
+def test_an_exception_that_awss_body_names_keeps_its_name() -> None:
+    status, headers, _ = to_bedrock(400, [], b'{"__type":"x#ServiceQuotaExceededException","message":"m"}')
+    assert (status, (b"x-amzn-errortype", b"ServiceQuotaExceededException") in headers) == (400, True)

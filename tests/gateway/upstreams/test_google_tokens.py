@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import math
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from midstream.gateway.upstreams.google_tokens import GoogleAuth
+from midstream.gateway.upstreams.google_tokens import Default, GoogleAuth
 from midstream.gateway.upstreams.port import NoCredentials
 
 pytestmark = [
@@ -104,3 +106,27 @@ def test_what_the_client_brings_goes_on_and_nothing_is_fetched(endpoint: Endpoin
     with pytest.raises(NoCredentials, match="brings no token for Vertex AI"):
         asyncio.run(auth.headers([]))
     assert endpoint.asked == []
+
+
+class Credentials:
+    """What `google.auth.default` may bring."""
+
+    def __init__(self, token: object, expiry: object) -> None:
+        self.token, self.expiry = token, expiry
+
+    def refresh(self, request: object) -> None:
+        """Nothing newer is to be had."""
+
+
+def test_a_token_without_an_end_is_kept_and_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("google.auth.default", lambda scopes: (Credentials("ya29.x", None), None))
+    assert Default().fetch() == ("ya29.x", math.inf, math.inf)
+    monkeypatch.setattr("google.auth.default", lambda scopes: (Credentials(None, None), None))
+    with pytest.raises(NoCredentials, match="brought no token"):
+        Default().fetch()
+
+
+def test_without_google_auth_the_cure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "google.auth", None)
+    with pytest.raises(NoCredentials, match=r"pip install 'midstream\[vertex\]'"):
+        Default().fetch()

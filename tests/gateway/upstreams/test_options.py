@@ -36,6 +36,10 @@ def test_a_variable_that_is_named_must_be_set() -> None:
     assert Options(key_env="").own_key("x", {"USUAL": "u"}, "USUAL") is None
     with pytest.raises(UpstreamError, match="key_env of the upstream x names a variable that is not set"):
         Options(key_env="MINE").own_key("x", {"USUAL": "u"}, "USUAL")
+    for wrong in ("a\nb", "schlüssel"):
+        with pytest.raises(UpstreamError, match="USUAL has a character that no key has") as raised:
+            Options().own_key("x", {"USUAL": wrong}, "USUAL")
+        assert wrong not in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -73,3 +77,17 @@ def test_what_is_no_base_url_is_refused(url: str) -> None:
         return
     with pytest.raises(UpstreamError, match=r"^x "):
         Base.of(url, "x")
+
+
+def test_what_an_upstream_does_not_know_is_refused_by_its_name() -> None:
+    with pytest.raises(
+        UpstreamError, match="the table of the upstream x has geo, which it does not know; it knows a, b"
+    ):
+        Options.of("x", {"geo": "us"}, frozenset("ba"))
+    assert Options().own_key("x", {}, "USUAL") is None
+
+
+@pytest.mark.parametrize("rest", ["https://u:p@h", "https://h/v1", "https://h/?x", "https://h/#x", "https://h/a/../b"])
+def test_what_is_more_than_a_base_is_refused(rest: str) -> None:
+    with pytest.raises(UpstreamError, match=r"^x (?!.*u:p)"):
+        Base.of(rest, "x")

@@ -110,3 +110,41 @@ def test_without_botocore_the_cure_is_told(monkeypatch: pytest.MonkeyPatch) -> N
         Chain(None).fetch()
     with pytest.raises(NoCredentials, match=r"pip install 'midstream\[bedrock\]'"):
         signed(KEYS, "bedrock", "us-east-1", b"POST", ORIGIN, b"/x", [], b"")
+
+
+@pytest.mark.parametrize(
+    ("own", "credentials", "said"),
+    [
+        ("own", None, b"Bearer own"),
+        ("own", [(b"x-api-key", b"theirs")], b"Bearer theirs"),
+    ],
+)
+def test_a_token_is_sent_instead_of_a_signature(own: str, credentials: Headers | None, said: bytes) -> None:
+    auth = AwsAuth("bedrock", "us-east-1", own_token=own)
+    headers = asyncio.run(auth.headers(b"POST", ORIGIN, b"/x", [(b"a", b"b")], b"", credentials))
+    assert headers == [(b"a", b"b"), (b"authorization", said)]
+
+
+@pytest.mark.parametrize(
+    ("credentials", "why"),
+    [
+        ([], "The request brings no credentials for AWS: send a bearer token, or let the gateway sign."),
+        ([(b"authorization", b"AWS4-HMAC-SHA256 Credential=x")], "The request is signed for the gateway's own address"),
+    ],
+)
+def test_what_the_client_brought_in_vain_is_told(credentials: Headers, why: str) -> None:
+    auth = AwsAuth("bedrock", "us-east-1", own_token="own")
+    with pytest.raises(NoCredentials) as raised:
+        asyncio.run(auth.headers(b"POST", ORIGIN, b"/x", [], b"", credentials))
+    assert str(raised.value).startswith(why)
+
+
+def test_an_empty_chain_is_told_and_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    chain = Chain(None)
+    with pytest.raises(NoCredentials, match="AWS_BEARER_TOKEN_BEDROCK is not set, and botocore's chain"):
+        chain.fetch()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "A")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "S")
+    assert chain.fetch().secret == chain.fetch().secret == Keys("A", "S", None)

@@ -127,16 +127,23 @@ def model_in(asked: Asked) -> str:
     model = asked.fields.get("model")
     if not isinstance(model, str) or not model.partition(";")[0].strip():
         raise BadCall("The request names no model: give its name as `model`.")
-    if model.partition(";")[0] in (".", ".."):
+    # What cannot be printed holds half characters too, which no path can say.
+    if model.partition(";")[0] in (".", "..") or not model.isprintable():
         raise BadCall("The name of the model cannot stand in a path: give a model's name as `model`.")
     return model
 
 
 def to_send(headers: Headers, *, streamed: bool, translated: bool = False) -> Headers:
-    """The headers that go on. The bytes of a streamed reply are looked into, so they come as they are."""
+    """The headers that go on. The bytes of a streamed reply are looked into, so they come as they are.
+
+    ``translated``: the body was made here, and so is what is said of it.
+    """
     if not (streamed or translated):
         return list(headers)
-    kept = [pair for pair in headers if pair[0] != b"accept-encoding"]
+    said_anew = [b"accept-encoding", b"content-type"] if translated else [b"accept-encoding"]
+    kept = [pair for pair in headers if pair[0] not in said_anew]
+    if translated:
+        kept.append((b"content-type", b"application/json"))
     return [*kept, (b"accept-encoding", b"identity")]
 
 

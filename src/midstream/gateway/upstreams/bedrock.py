@@ -65,7 +65,7 @@ class Bedrock:
         what = "invoke-with-response-stream" if asked.streamed else "invoke"
         target = target_of(self.base.path, f"/model/{quote(model, safe=':;')}/{what}", "")
         asked = asked.changed(body_for(asked, model))
-        headers, body = to_send(_without_version(asked), streamed=True), encoded(asked.fields)
+        headers, body = to_send(_without_version(asked), streamed=True, translated=True), encoded(asked.fields)
         return await self._out(call.method, target, headers, body, credentials)
 
     async def _as_it_came(self, call: Call, fields: dict[str, Any] | None, credentials: Headers | None) -> OutRequest:

@@ -59,15 +59,20 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def own_key(self, name: str, environ: Mapping[str, str], *usual: str) -> str | None:
         """The gateway's own key: from the variable that was named, else from the first usual one that is set."""
-        if self.key_env:
-            if not environ.get(self.key_env):
-                raise UpstreamError(
-                    f"key_env of the upstream {name} names a variable that is not set; set it, or name another"
-                )
-            return environ[self.key_env].strip()
         if self.key_env == "":
             return None
-        return next((environ[variable].strip() for variable in usual if environ.get(variable)), None)
+        named = (self.key_env,) if self.key_env else usual
+        variable = next((variable for variable in named if environ.get(variable)), None)
+        if variable is None:
+            if self.key_env is None:
+                return None
+            raise UpstreamError(
+                f"key_env of the upstream {name} names a variable that is not set; set it, or name another"
+            )
+        key = environ[variable].strip()
+        if not key.isascii() or not key.isprintable():
+            raise UpstreamError(f"{variable} has a character that no key has; set it to the key and nothing else")
+        return key
 
 
 class Base(msgspec.Struct, frozen=True):

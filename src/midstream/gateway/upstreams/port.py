@@ -92,7 +92,10 @@ class Upstream(Protocol):
 
     @property
     def reads_body(self) -> bool:
-        """Whether a request cannot be made before its body is there: to translate it, or to sign it."""
+        """Whether a request cannot be made before its body is there: to translate it, or to sign it.
+
+        For clients of the Messages API. A Bedrock client's body is always needed.
+        """
 
     async def request(self, call: Call, fields: dict[str, Any] | None, credentials: Headers | None) -> OutRequest:
         """The request that puts this call to the service. Raises `CannotAsk`, nothing else.
@@ -114,6 +117,10 @@ def client_credentials(headers: Headers) -> Headers:
 
 
 def signed_by_client(call: Call) -> bool:
-    """Whether the client signed the request, body included (SigV4): it can be sent again, but not edited."""
+    """Whether the client signed the request, body included (SigV4): it can be sent again, but not edited.
+
+    That holds while its credentials go on. Where the gateway signs with its own, its signature is dropped, and nothing
+    stands against an edit.
+    """
     authorization = first(call.headers, b"authorization") or b""
     return authorization.startswith(b"AWS4-") or "x-amz-signature=" in call.query.lower()
