@@ -63,6 +63,7 @@ def test_what_begins_like_a_length_without_having_it_is_text(raw: bytes) -> None
         Unrecognised("meta", eventstream.encode({":message-type": "event", ":event-type": "meta"}, b'{"a":1}')),
         Unrecognised("meta", eventstream.encode({":message-type": "event", ":event-type": "meta"}, b'{"bytes":"%"}')),
         Unrecognised("meta", eventstream.encode({":message-type": "event", ":event-type": "meta"}, b"")),
+        Unrecognised("meta", eventstream.encode({":message-type": "event", ":event-type": "meta"}, b'{"bytes":"a"}')),
         Unrecognised("meta", b"\0\0\0\x10" + bytes(12)),
     ],
 )

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from midstream.recovery.failure import Kind
+from midstream.recovery.past import Past, PastAttempt
 from midstream.recovery.policy import Policy
 from midstream.recovery.steps import Open, Sleep
 from midstream.recovery.surroundings import Route
@@ -222,3 +223,16 @@ def test_who_takes_over_finishes_the_message() -> None:
     drive.attempt(start("msg_2"), *text(0, drive.element() + " the end."), stopping(), {"type": "message_stop"})
     assert drive.complete
     assert drive.texts == [W + " the end."]
+
+
+def test_what_settles_or_has_no_plan_asks_nobody() -> None:
+    for policy, parts in ((Policy(), call(0, '{"a":1}')), (Policy(continue_text=False), text(0, W))):
+        asked = Asked(0)
+        assert Drive(policy=policy, route=asked).attempt(start(), parts, begin(1, "novel")).breaks().done
+        assert len(asked.routes) == 1
+
+
+def test_a_reply_whose_upstream_is_gone_ends_if_it_is_bound_to_it() -> None:
+    gone = Past(attempts=[PastAttempt(None)])
+    assert "there no more" in (Drive(request(container="c"), past=gone).engine.history.gave_up or "")
+    assert upstream(Drive(past=gone)) == 0

@@ -3,9 +3,10 @@
 from typing import Any
 
 from midstream.protocol.message import Block
+from midstream.recovery.policy import Policy
 from midstream.recovery.request import Request
 from midstream.recovery.standing import Standing, dropped_record
-from tests.wire import Drive, begin, call, request, say, start, text
+from tests.wire import Drive, begin, call, request, say, start, text, whole
 
 Fields = dict[str, Any]
 W = "The quick brown fox jumps over the lazy dog and"
@@ -51,3 +52,10 @@ def test_a_block_that_was_not_shown_is_named_if_it_has_a_name() -> None:
     assert (record.attempt, record.type, record.name) == (2, "tool_use", "look")
     assert record.reason == "not finished when the attempt broke"
     assert dropped_record(2, closed).name is None
+
+
+def test_the_stop_that_was_held_ends_it_with_the_usage_of_all() -> None:
+    policy = Policy(continue_max_tokens=1, attempts=1)
+    drive = Drive(policy=policy).attempt(whole(text(0, W), reason="max_tokens")).breaks()
+    assert drive.complete
+    assert drive.message["stop_reason"] == "max_tokens" and drive.message["usage"]["output_tokens"] == 9

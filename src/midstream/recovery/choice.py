@@ -67,7 +67,8 @@ class Chooser:
         if upstream != last:
             plan = self._planned(standing, dropped, upstream, form)
             # The service that takes over did not fail, unless it did before: only then does it get a rest.
-            weighed = replace(weighed, retry_after_s=None if upstream in standing.failed_at else 0.0, certificate=False)
+            rest_s = None if upstream in standing.failed_at else 0.0
+            weighed = replace(weighed, retry_after_s=rest_s, certificate=False)
         if upstream is None or isinstance(plan, Settle | NoPlan):
             return GiveUp("the upstream that the reply is bound to is there no more")
         around = self._around
