@@ -36,12 +36,12 @@ class Standing:
     url: str
 
 
-def settings(upstream: str, journal: Path | None = None, **changes: Any) -> Settings:
+def settings(*upstreams: str, journal: Path | None = None, **changes: Any) -> Settings:
     """Settings for tests: any free port, no second port, nothing on stderr."""
     plain = Settings(
         listen=Address("127.0.0.1", 0),
         control_listen=None,
-        upstream=(upstream,),
+        upstream=upstreams,
         journal=journal,
         log="off",
         policy=QUICK,
@@ -61,7 +61,7 @@ async def standing(
 ) -> AsyncIterator[Standing]:
     """A gateway in front of a fault server that plays this script."""
     async with FaultServer(Script.parse(script), reply, pace_s=pace_s) as faults:
-        gateway = Gateway.build(settings(faults.url, journal, **changes), environ or {})
+        gateway = Gateway.build(settings(faults.url, journal=journal, **changes), environ or {})
         try:
             await gateway.start()
             yield Standing(gateway, faults, f"http://127.0.0.1:{gateway.port}")

@@ -294,6 +294,11 @@ class Hub:
 
     # The end of the process.
 
+    @property
+    def busy(self) -> bool:
+        """Whether a stream runs, or is still being read."""
+        return bool(self.running or self._readers)
+
     def abandon(self) -> None:
         """Leaves what is still running to the next process."""
         self.closing = True

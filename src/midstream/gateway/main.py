@@ -70,9 +70,13 @@ class Gateway:
     async def start(self) -> None:
         """Opens the journal, adopts what was left open, and listens."""
         await self.journal.start()
-        await self.lobby.open_up()
-        self.port = await self.server.listen(*self.settings.listen)
-        await self.watching.start(self)
+        try:
+            self.port = await self.server.listen(*self.settings.listen)
+            await self.lobby.open_up()
+            await self.watching.start(self)
+        except BaseException:  # a port that is taken: nothing may be left running
+            await self.aclose()
+            raise
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until it is told to stop; then lets streams finish for a while, and leaves the rest to the next."""
@@ -99,7 +103,7 @@ class Gateway:
 
     async def _drain(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while self.hub.running and time.monotonic() < until:
+        while self.hub.busy and time.monotonic() < until:
             await asyncio.sleep(0.05)
 
     async def _sweep(self) -> None:

@@ -1,0 +1,134 @@
+"""The gateway as a whole: its parts start, serve and stop in order."""
+
+import asyncio
+import gzip
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from midstream.faults.reply import Reply
+from midstream.faults.server import FaultServer
+from midstream.gateway.main import Gateway
+from midstream.gateway.schema import Address
+from midstream.journal.port import JournalError
+from tests.gateway.client import ask, text_of
+from tests.gateway.inprocess import run, settings, standing
+from tests.gateway.upstream import Asked, upstream
+from tests.wire import sse, text, whole
+
+pytestmark = pytest.mark.sockets
+
+
+def test_streams_may_finish_before_the_gateway_ends(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with FaultServer("ok", pace_s=0.005) as faults:
+            gateway = Gateway.build(settings(faults.url, journal=tmp_path / "j.sqlite3", drain_s=30.0), {})
+            stop = asyncio.Event()
+            serving = asyncio.create_task(gateway.run(stop))
+            while not gateway.port:
+                await asyncio.sleep(0.01)
+            answer = await ask(f"http://127.0.0.1:{gateway.port}")
+            await answer.frames(2)
+            stop.set()
+            frames = await answer.frames()
+            assert answer.whole and text_of(frames) == Reply.builtin("text").text
+            with pytest.raises(OSError):
+                await ask(f"http://127.0.0.1:{gateway.port}")
+            await answer.close()
+            await serving
+
+    run(story)
+
+
+def test_a_journal_that_two_would_write_is_refused(tmp_path: Path) -> None:
+    async def story() -> None:
+        path = tmp_path / "j.sqlite3"
+        async with standing(journal=path):
+            other = Gateway.build(settings("http://127.0.0.1:1", journal=path), {})
+            with pytest.raises(JournalError):
+                await other.start()
+
+    run(story)
+
+
+def test_a_port_that_is_taken_is_said_and_leaves_nothing_running(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with standing() as st:
+            taken = settings(
+                "http://127.0.0.1:1", journal=tmp_path / "j.sqlite3", listen=Address("127.0.0.1", st.gateway.port)
+            )
+            with pytest.raises(OSError):
+                await Gateway.build(taken, {}).start()
+            free = Gateway.build(settings("http://127.0.0.1:1", journal=tmp_path / "j.sqlite3"), {})
+            await free.start()  # the journal was let go
+            await free.aclose()
+
+    run(story)
+
+
+def test_a_stream_that_is_left_open_is_read_on_from_the_next_process(tmp_path: Path) -> None:
+    async def story() -> None:
+        path = tmp_path / "j.sqlite3"
+        async with FaultServer("ok", pace_s=0.01) as faults:
+            first = Gateway.build(settings(faults.url, journal=path), {})
+            await first.start()
+            answer = await ask(f"http://127.0.0.1:{first.port}")
+            seen = await answer.frames(6)
+            await first.aclose()
+            seen = await answer.frames()
+            assert not answer.whole and "error" not in [frame.name for frame in seen]
+            await answer.close()
+            second = Gateway.build(settings(faults.url, journal=path), {})
+            await second.start()
+            path_of = f"/midstream/streams/{answer.headers['midstream-stream-id']}"
+            url = f"http://127.0.0.1:{second.port}"
+            back = await ask(url, "GET", path_of, None, last_event_id=seen[-1].id)
+            rest = await back.frames()
+            assert back.whole and rest[0].id == str(int(seen[-1].id) + 1)
+            assert text_of(seen + rest) == Reply.builtin("text").text
+            await back.close()
+            await second.aclose()
+
+    run(story)
+
+
+def test_an_upstream_that_compresses_is_read_all_the_same() -> None:
+    async def story() -> None:
+        body = gzip.compress(sse(*whole(text(0, "Hello"))))
+
+        async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+            assert asked.header("accept-encoding") == "identity"
+            head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n"
+            writer.write(head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body)
+            await writer.drain()
+
+        async with upstream(answer) as behind:
+            gateway = Gateway.build(settings(behind.url), {})
+            await gateway.start()
+            got = await ask(f"http://127.0.0.1:{gateway.port}")
+            frames = await got.frames()
+            assert got.whole and "content-encoding" not in got.headers
+            assert text_of(frames) == "Hello"
+            await got.close()
+            await gateway.aclose()
+
+    run(story)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_signal_ends_the_process_in_order(tmp_path: Path) -> None:
+    async def story() -> None:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "midstream", "serve", "--listen", "127.0.0.1:0", "--control-listen", "off",
+            "--journal", str(tmp_path / "j.sqlite3"), "--log", "json", "--upstream", "http://127.0.0.1:1",
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stderr is not None
+        assert b'"started"' in await process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        rest = await process.stderr.read()
+        assert await process.wait() == 0 and b'"stopped"' in rest
+
+    run(story)
