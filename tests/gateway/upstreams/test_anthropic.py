@@ -166,6 +166,23 @@ def test_no_path_leads_out_of_the_base(path: str) -> None:
         out_of(upstream("http://h/base"), replace(messages_call(), path=path))
 
 
+@pytest.mark.parametrize(
+    ("credentials", "here", "at_a_cloud"),
+    [
+        ([], False, False),
+        ([(b"x-api-key", b"sk-ant-x")], True, False),
+        ([(b"authorization", b"Bearer token")], True, True),
+        ([(b"authorization", b"AWS4-HMAC-SHA256 Credential=x")], False, False),
+        ([(b"x-amz-security-token", b"x")], False, False),
+    ],
+)
+def test_an_upstream_tells_whether_credentials_are_of_its_kind(
+    credentials: Headers, here: bool, at_a_cloud: bool
+) -> None:
+    assert upstream().takes(messages_call(), credentials) is here
+    assert MessagesApi("x", Base.of("https://h", "x"), Names("api")).takes(messages_call(), credentials) is at_a_cloud
+
+
 def test_errors_come_back_untouched() -> None:
     answer = (529, [(b"content-type", b"text/html")], b"<html>{")
     assert upstream().refusal(*answer) == answer

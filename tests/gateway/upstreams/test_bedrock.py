@@ -157,6 +157,11 @@ def test_a_bearer_token_is_sent_without_a_signature(environ: dict[str, str], cre
     assert ours.compared == theirs.compared
 
 
+def test_a_bearer_token_is_taken_and_a_key_of_anthropics_is_not() -> None:
+    assert upstream().takes(messages_call(), [(b"x-api-key", b"ABSK")])
+    assert not upstream().takes(messages_call(), [(b"x-api-key", b"sk-ant-x")])
+
+
 def test_a_key_of_anthropics_never_reaches_aws() -> None:
     with pytest.raises(NoCredentials, match="a key of Anthropic's, which Bedrock does not take"):
         out_of(upstream(), messages_call(), None, [(b"x-api-key", b"sk-ant-api03-x")])
@@ -201,7 +206,7 @@ def test_what_else_bedrock_has_is_handed_on_too() -> None:
 def test_a_signature_for_the_gateways_address_is_refused_with_the_cure() -> None:
     call = bedrock_call()
     assert signed_by_client(call)
-    assert not upstream().signature_holds(call)
+    assert not upstream().takes(call, list(call.headers))
     with pytest.raises(NoCredentials, match=r"signed for the gateway's own address.*let the gateway sign"):
         out_of(upstream(), call, None, [(b"authorization", dict(call.headers)[b"authorization"])])
 
@@ -209,7 +214,12 @@ def test_a_signature_for_the_gateways_address_is_refused_with_the_cure() -> None
 def test_a_signature_for_bedrocks_own_address_goes_on_and_is_still_right() -> None:
     call = bedrock_call(base_url=ORIGIN)
     credentials = [(b"authorization", dict(call.headers)[b"authorization"])]
-    assert upstream().signature_holds(call)
+    # The gateway takes the credentials out of the headers, and gives them back here.
+    call = replace(call, headers=[pair for pair in call.headers if pair[0] != b"authorization"])
+    assert upstream().takes(call, credentials)
+    assert not upstream().takes(replace(call, host="gateway"), credentials)
+    assert not upstream().takes(call, [])
+    assert not upstream(base_url="https://proxy/base").takes(call, credentials)
     ours = asked_of(upstream(), call, None, credentials)
     check_signature(
         ours, ORIGIN, "bedrock", "eu-central-1", KEYS._replace(access_key="AKIDCLIENT", secret_key="secret")

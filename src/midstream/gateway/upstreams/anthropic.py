@@ -11,6 +11,7 @@ from midstream.gateway.http.heads import Headers
 from midstream.gateway.http.origin import OutRequest
 from midstream.gateway.upstreams import errors
 from midstream.gateway.upstreams.asked import as_messages, target_of, to_send, with_names
+from midstream.gateway.upstreams.bearer import brings_bearer
 from midstream.gateway.upstreams.models import Names
 from midstream.gateway.upstreams.options import Base, Options
 from midstream.gateway.upstreams.port import Call, NoCredentials, Wire
@@ -30,6 +31,10 @@ class MessagesApi:
 
     def __init__(self, name: str, base: Base, names: Names) -> None:
         self.name, self.base, self.names = name, base, names
+
+    def takes(self, call: Call, credentials: Headers) -> bool:
+        """A cloud takes a bearer token, and no key of Anthropic's (`Upstream.takes`)."""
+        return brings_bearer(credentials)
 
     def model_key(self, call: Call) -> str:
         """The model itself (`Upstream.model_key`)."""
@@ -61,6 +66,10 @@ class Anthropic(MessagesApi):
         target = target_of(self.base.path, asked.path, asked.query)
         return OutRequest(call.method.encode(), self.base.origin, target, headers, asked.body)
 
+    def takes(self, call: Call, credentials: Headers) -> bool:
+        """Whatever the Messages API knows (`Upstream.takes`)."""
+        return bool(_known(credentials)) and not _is_signed(credentials)
+
     def refusal(self, status: int, headers: Headers, body: bytes, wire: Wire = "sse") -> tuple[int, Headers, bytes]:
         """Untouched for who speaks this API."""
         return (status, headers, body) if wire == "sse" else errors.to_bedrock(status, headers, body)
@@ -74,14 +83,22 @@ class Anthropic(MessagesApi):
 
 
 def _brought(credentials: Headers) -> Headers:
-    """What of the client's credentials the Messages API knows. Its signature for AWS is none of them."""
-    known = [pair for pair in credentials if pair[0] in (b"authorization", b"x-api-key")]
-    if any(value.startswith(b"AWS4-") for _, value in known):
+    """The client's own, as they are. Its signature for AWS is none of them."""
+    if _is_signed(credentials):
         raise NoCredentials(
             "The request is signed for AWS, and this upstream is not AWS: send a key or token of the upstream's, or "
             "let the gateway bring its own."
         )
-    return known
+    return _known(credentials)
+
+
+def _known(credentials: Headers) -> Headers:
+    """What of a client's credentials the Messages API knows."""
+    return [pair for pair in credentials if pair[0] in (b"authorization", b"x-api-key")]
+
+
+def _is_signed(credentials: Headers) -> bool:
+    return any(value.startswith(b"AWS4-") for _, value in _known(credentials))
 
 
 def _base(name: str, options: Options) -> Base:

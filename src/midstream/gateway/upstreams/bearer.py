@@ -16,14 +16,23 @@ def bearer_of(credentials: Headers, name: str) -> str | None:
     Raises `NoCredentials` for a key of Anthropic's: in a list of upstreams the client means the first, and the second
     is another company.
     """
+    token = _token(credentials)
+    if token is not None and token.startswith(_ANTHROPICS):
+        raise NoCredentials(f"The request brings a key of Anthropic's, which {name} does not take and must not see.")
+    return token
+
+
+def brings_bearer(credentials: Headers) -> bool:
+    """Whether there is one that another cloud than Anthropic's may take."""
+    token = _token(credentials)
+    return token is not None and not token.startswith(_ANTHROPICS)
+
+
+def _token(credentials: Headers) -> str | None:
     authorization = first(credentials, b"authorization") or b""
     token: bytes | None = None
     if authorization[:7].lower() == b"bearer ":
         token = authorization[7:].strip()
     else:
         token = first(credentials, b"x-api-key") or first(credentials, b"api-key")
-    if not token:
-        return None
-    if token.startswith(_ANTHROPICS.encode()):
-        raise NoCredentials(f"The request brings a key of Anthropic's, which {name} does not take and must not see.")
-    return token.decode("latin-1")
+    return token.decode("latin-1") if token else None

@@ -8,6 +8,7 @@ the client signed for Bedrock's host itself (`signature_holds`), and then nothin
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -27,6 +28,7 @@ from midstream.gateway.upstreams.asked import (
     to_send,
     version_in_header,
 )
+from midstream.gateway.upstreams.bearer import brings_bearer
 from midstream.gateway.upstreams.models import Names, geo_of_region, takes_newest_version
 from midstream.gateway.upstreams.options import Base, Options
 from midstream.gateway.upstreams.port import CREDENTIAL_HEADERS, BadCall, Call, NotOffered, Wire, signed_by_client
@@ -72,7 +74,7 @@ class Bedrock:
         """A Bedrock client's: path and bytes as they are."""
         check_path(call.path)
         target = target_of(self.base.path, call.path, call.query)
-        if credentials is not None and self.signature_holds(call):
+        if credentials is not None and self.signature_holds(call, credentials):
             if fields is not None:
                 raise BadCall("The request is signed by the client, so it cannot be changed.")
             headers = [*call.headers, *(pair for pair in credentials if pair not in call.headers)]
@@ -91,12 +93,16 @@ class Bedrock:
         headers = await self._auth.headers(raw, origin, target, headers, body, credentials)
         return OutRequest(raw, origin, target, headers, body)
 
-    def signature_holds(self, call: Call) -> bool:
+    def signature_holds(self, call: Call, credentials: Headers) -> bool:
         """Whether the client's own signature can be valid upstream: it was made for this very host and path."""
+        # Whoever made the call may have taken its credentials out of its headers.
+        signed = signed_by_client(replace(call, headers=[*call.headers, *credentials]))
         at_base = not self.base.path and self.base.origin.scheme == "https"
-        return (
-            signed_by_client(call) and at_base and call.host.encode("latin-1", "replace") == self.base.origin.authority
-        )
+        return signed and at_base and call.host.encode("latin-1", "replace") == self.base.origin.authority
+
+    def takes(self, call: Call, credentials: Headers) -> bool:
+        """A bearer token, or a signature for Bedrock's own address (`Upstream.takes`)."""
+        return brings_bearer(credentials) or (call.wire == "eventstream" and self.signature_holds(call, credentials))
 
     def model_key(self, call: Call) -> str:
         """The model itself (`Upstream.model_key`)."""

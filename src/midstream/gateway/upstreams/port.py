@@ -104,6 +104,9 @@ class Upstream(Protocol):
         service takes them. ``credentials`` are the client's (`client_credentials`), ``None`` the gateway's own.
         """
 
+    def takes(self, call: Call, credentials: Headers) -> bool:
+        """Whether the client's credentials are of a kind that this upstream takes; if they are right, it will say."""
+
     def model_key(self, call: Call) -> str:
         """The model itself, the same for one model on every upstream: ``claude-opus-4-8``."""
 
