@@ -2,10 +2,15 @@
 
 import errno
 import hashlib
+import http.client
 import io
 import json
+import os
 import re
+import signal
+import subprocess
 import sys
+import threading
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +21,7 @@ import pytest
 
 from midstream.cli import serve
 from midstream.cli.main import main
+from midstream.faults.server import FaultServer
 from midstream.gateway.config import Settings
 from midstream.gateway.upstreams.port import UpstreamError
 from midstream.journal.port import JournalError
@@ -229,3 +235,89 @@ def test_a_check_finds_what_is_wrong_with_tokens_and_upstreams(told: Tell, tmp_p
     status, out, err = told("--check", "--upstream", "bedrok:eu")
     assert (status, out) == (2, "") and err.startswith("midstream serve: ") and err.count("\n") == 1
     assert "bedrok" in err
+
+
+NEW_TOKEN = "a-token-of-another-client"
+UPSTREAM_KEY = "sk-ant-api03-of-the-upstream"
+BODY = {"model": "claude-sonnet-5-5", "max_tokens": 9, "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+
+
+class Program:
+    """The command in a process of its own, and what it tells on stderr."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._running = subprocess.Popen(
+            [sys.executable, "-m", "midstream", "serve", "--listen", "127.0.0.1:0", "--log", "json", *arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "ANTHROPIC_API_KEY": UPSTREAM_KEY},
+        )
+        self.told = ""
+        # Its end ends every wait for a line.
+        self._deadline = threading.Timer(60, self._running.kill)
+        self._deadline.start()
+
+    def line(self, event: str) -> dict[str, Any]:
+        """The next line about this."""
+        assert self._running.stderr is not None
+        for text in self._running.stderr:
+            self.told += text
+            told: dict[str, Any] = json.loads(text)
+            if told["event"] == event:
+                return told
+        raise AssertionError(f"no line about {event}: {self.told}")
+
+    def signal(self, number: int) -> None:
+        self._running.send_signal(number)
+
+    def ended(self) -> int:
+        _, rest = self._running.communicate(timeout=30)
+        self.told += rest
+        return self._running.returncode
+
+    def kill(self) -> None:
+        self._deadline.cancel()
+        self._running.kill()
+        self._running.communicate()
+
+
+def status_of(address: str, token: str) -> int:
+    """How the gateway answers a stream asked for with this token, read to its end."""
+    connection = http.client.HTTPConnection(address, timeout=30)
+    try:
+        connection.request("POST", "/v1/messages", json.dumps(BODY), {"x-api-key": token})
+        response = connection.getresponse()
+        response.read()
+        return response.status
+    finally:
+        connection.close()
+
+
+@pytest.mark.sockets
+def test_tokens_are_read_again_on_sighup_and_no_secret_is_told(tmp_path: Path) -> None:
+    file = tokens_file(tmp_path)
+    with FaultServer("ok") as upstream:
+        arguments = ["--upstream", upstream.url, "--tokens", str(file), "--journal", str(tmp_path / "j")]
+        program = Program(*arguments, "--control-listen", "127.0.0.1:0", "--drain-s", "0")
+        try:
+            address = program.line("started")["listen"]
+            assert [status_of(address, token) for token in (TOKEN, NEW_TOKEN)] == [200, 401]
+            file.write_text(file.read_text().replace(TOKEN, NEW_TOKEN))
+            program.signal(signal.SIGHUP)
+            program.line("tokens_read")
+            assert [status_of(address, token) for token in (TOKEN, NEW_TOKEN)] == [401, 200]
+            file.write_text("token = half")
+            program.signal(signal.SIGHUP)
+            assert program.line("error")["message"].endswith("the tokens from before still count")
+            assert status_of(address, NEW_TOKEN) == 200
+            program.signal(signal.SIGTERM)
+            assert program.ended() == 0
+        finally:
+            program.kill()
+    assert program.told.count('"stream_ended"') == 3
+    for secret in (TOKEN, NEW_TOKEN, UPSTREAM_KEY, "Hi"):
+        assert secret not in program.told
+    for path in tmp_path.glob("j*"):
+        stored = path.read_bytes()
+        assert not any(secret.encode() in stored for secret in (TOKEN, NEW_TOKEN, UPSTREAM_KEY)), path

@@ -1,5 +1,7 @@
 """Where credentials stand, and that they can be taken out."""
 
+import pytest
+
 from midstream.gateway.credentials import only_credentials, secrets_of, without_credentials
 
 HEADERS = [
@@ -18,6 +20,22 @@ def test_every_secret_is_found_once_and_in_one_order() -> None:
     assert secrets_of(HEADERS) == sorted([b"one", b"two", b"three", b"four"])
     assert secrets_of([*reversed(HEADERS), (b"x-api-key", b"two")]) == secrets_of(HEADERS)
     assert secrets_of([(b"authorization", b"Bearer "), (b"x-api-key", b"")]) == []
+
+
+SIGNED = b"AWS4-HMAC-SHA256 Credential=AKIA/1, Signature=1"
+AUTHORIZATIONS = [
+    ([(b"authorization", SIGNED)], [SIGNED]),
+    ([(b"authorization", SIGNED), (b"x-amz-security-token", b"session")], [b"session"]),
+    ([(b"authorization", SIGNED), (b"x-amz-security-token", b"")], [SIGNED]),
+    ([(b"authorization", b"Bearer a"), (b"x-amz-security-token", b"session")], [b"a"]),
+    ([(b"authorization", b"Basic a")], [b"Basic a"]),
+    ([(b"authorization", b"")], []),
+]
+
+
+@pytest.mark.parametrize(("headers", "found"), AUTHORIZATIONS)
+def test_a_secret_is_what_others_do_not_know(headers: list[tuple[bytes, bytes]], found: list[bytes]) -> None:
+    assert secrets_of(headers) == found
 
 
 def test_headers_are_told_apart() -> None:

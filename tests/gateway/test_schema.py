@@ -126,3 +126,33 @@ def test_only_what_this_machine_alone_can_reach_is_loopback(host: str, loopback:
 
 def test_a_number_says_what_it_may_be() -> None:
     assert str(Number(0, 10)) == "a number from 0 to 10"
+
+
+METAVARS: list[tuple[Kind, str]] = [
+    (seconds(), "SECONDS"),
+    (size(), "BYTES"),
+    (count(), "N"),
+    (Choice(("a", "b")), "a|b"),
+    (Place(), "HOST:PORT"),
+    (File(), "FILE"),
+    (Names(), "NAME"),
+]
+
+
+@pytest.mark.parametrize(("kind", "metavar"), METAVARS)
+def test_the_help_says_what_a_value_is(kind: Kind, metavar: str) -> None:
+    assert kind.metavar == metavar
+
+
+def test_an_address_is_written_as_it_is_read() -> None:
+    assert [str(Address(host, 1)) for host in ("a.host", "::1")] == ["a.host:1", "[::1]:1"]
+
+
+def test_a_list_of_names_says_so() -> None:
+    assert str(Names()) == "a list of names"
+
+
+def test_a_number_of_thousands_of_digits_is_told_without_them() -> None:
+    with pytest.raises(SettingsError) as told:
+        count().checked(10**5000, "it")
+    assert str(told.value).endswith("; it is a number of thousands of digits")
