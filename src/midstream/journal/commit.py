@@ -247,11 +247,12 @@ class Committer:
     def _failed(self, batch: _Batch, problem: Exception) -> None:
         self._marked = True
         self._next_at = self._loop.time() + RETRY_S
-        if not self._problem:
-            self._problem = (
-                f"the journal {self._path} cannot be written ({problem}); make room or repair it: streams go on, and"
-                " what is shown now does not survive a crash"
-            )
+        begins = not self._problem
+        self._problem = (
+            f"the journal {self._path} cannot be written ({problem}); make room or repair it: streams go on, and what"
+            " is shown now does not survive a crash"
+        )
+        if begins:
             _log.warning("%s", self._problem)
         for stream, *_ in batch.shares:
             stream.news = True

@@ -11,11 +11,13 @@ failed: it is written in place, for which a full disk has room.
 
 import fcntl
 import os
-import stat
 from pathlib import Path
 from types import TracebackType
 
 from midstream.journal.port import JournalError
+
+APPLICATION_ID = 0x6D696473
+"""``mids``: in the header of a database that is a journal, at byte 68."""
 
 WHOLE = b"w"
 FAILED = b"f"
@@ -59,9 +61,12 @@ class Ownership:
 
     def verify(self) -> None:
         """Raises `OSError` if the journal is no longer at its path: SQLite would go on with a file without a name."""
-        found = os.stat(self.path)
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            raise OSError("the file was removed while it was in use") from None
         if (found.st_dev, found.st_ino) != self._identity:
-            raise OSError("the file was replaced while it was in use; restart the gateway")
+            raise OSError("the file was replaced while it was in use")
 
     def release(self) -> None:
         """Lets another process have the journal; also if that was done before."""
@@ -92,7 +97,7 @@ def own(path: Path) -> Ownership:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(descriptor).st_size == 0:
             ownership.mark(WHOLE)
-        ownership.identify(_private(path))
+        ownership.identify(_close_to_others(_private(path)))
     except BlockingIOError:
         ownership.release()
         raise JournalError(
@@ -105,12 +110,14 @@ def own(path: Path) -> Ownership:
 
 
 def _private(path: Path) -> int:
-    """Opens a file, made with mode 0600 if it is missing. One that others may read is closed to them."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        if stat.S_IMODE(os.fstat(descriptor).st_mode) != 0o600:
-            os.fchmod(descriptor, 0o600)
-    except OSError:
-        os.close(descriptor)
-        raise
+    """Opens a file, made with mode 0600 if it is missing."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def _close_to_others(descriptor: int) -> int:
+    """Takes a journal that others may read away from them, before SQLite makes more files with its mode."""
+    # A file that is no journal was named by mistake, and stays as it is.
+    header = os.pread(descriptor, 72, 0)
+    if not header or header[68:] == APPLICATION_ID.to_bytes(4, "big"):
+        os.fchmod(descriptor, 0o600)
     return descriptor

@@ -14,10 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from midstream.journal.files import APPLICATION_ID
 from midstream.journal.port import JournalError
-
-APPLICATION_ID = 0x6D696473
-"""``mids``: in the header of the file."""
 
 CHECK_S = 2.0
 """How long the check at the start may take. A file that is larger than what can be read in this time is trusted: a
@@ -86,30 +84,34 @@ def connect(path: Path, synchronous: str = "FULL", *, read_only: bool = False) -
 
 
 def prepare(path: Path, connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Checks the file, and brings it to the version of these migrations. Raises `JournalError`."""
-    try:
-        _recognise(path, connection, len(migrations))
-        connection.execute("PRAGMA journal_mode = WAL")
-        _check(path, connection)
-        # What is deleted is overwritten: it was somebody's prompt.
-        connection.execute("PRAGMA secure_delete = ON")
-        _migrate(connection, migrations)
-    except sqlite3.Error as problem:
-        raise JournalError(
-            f"the journal {path} cannot be read ({problem}); restore it, or move it away to begin a new one"
-        ) from None
+    """Checks the file, and brings it to the version of these migrations. Raises `JournalError` and `sqlite3.Error`."""
+    _recognise(path, connection, len(migrations))
+    connection.execute("PRAGMA journal_mode = WAL")
+    _check(path, connection)
+    # What is deleted is overwritten: it was somebody's prompt.
+    connection.execute("PRAGMA secure_delete = ON")
+    _migrate(connection, migrations)
+
+
+_CURES = {
+    "SQLITE_NOTADB": "it is no journal of midstream; name another file",
+    "SQLITE_CORRUPT": "it is damaged; restore it, or move it away to begin a new one",
+    "SQLITE_FULL": "make room on its disk",
+}
+
+
+def refusal(path: Path, problem: Exception) -> JournalError:
+    """What to say of a journal that cannot be opened."""
+    name = getattr(problem, "sqlite_errorname", "")
+    cure = _CURES.get(name, "it must be on a working disk, readable and writable for the user that the gateway runs as")
+    return JournalError(f"the journal {path} cannot be used ({problem}): {cure}")
 
 
 def _recognise(path: Path, connection: sqlite3.Connection, newest: int) -> None:
-    try:
-        ((application_id,),) = connection.execute("PRAGMA application_id")
-        ((version,),) = connection.execute("PRAGMA user_version")
-        ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_schema")
-    except sqlite3.DatabaseError as problem:
-        if "not a database" not in str(problem):
-            raise
-        raise JournalError(f"{path} is no journal of midstream; name another file") from None
-    if (application_id != APPLICATION_ID and (tables or version or application_id)) or version < 0:
+    ((application_id,),) = connection.execute("PRAGMA application_id")
+    ((version,),) = connection.execute("PRAGMA user_version")
+    ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_schema")
+    if application_id != APPLICATION_ID and (tables or version or application_id):
         raise JournalError(f"{path} is a database, but no journal of midstream; name another file")
     if version > newest:
         raise JournalError(

@@ -110,9 +110,7 @@ class SqliteJournal:
             for connection in connections:
                 connection.close()
             if isinstance(problem, sqlite3.Error | OSError):
-                raise JournalError(
-                    f"the journal {self._path} cannot be used ({problem}); make room, and check its permissions"
-                ) from None
+                raise schema.refusal(self._path, problem) from None
             raise
 
     async def aclose(self) -> None:

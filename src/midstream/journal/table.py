@@ -137,25 +137,27 @@ SELECT row FROM walk
 """From the last row back in wide steps, up to the first one that begins at or before a frame."""
 
 _NEAR = """
-WITH RECURSIVE walk (row, prev) AS (
-    SELECT row, prev FROM records WHERE row = ?1
+WITH RECURSIVE walk (row, prev, first) AS (
+    SELECT row, prev, first FROM records WHERE row = ?1
     UNION ALL
-    SELECT r.row, r.prev FROM walk JOIN records AS r ON r.row = walk.prev WHERE walk.prev > ?2
+    SELECT r.row, r.prev, r.first FROM walk JOIN records AS r ON r.row = walk.prev
+    WHERE walk.prev > ?2 AND walk.first > ?3
 )
 SELECT row FROM walk
 """
-"""The rows of one wide step, the last one first. Their data is read for those that are taken only."""
+"""The rows of one wide step, the last one first. The data is read of those that are taken only."""
 
 _ROW = "SELECT kind, data, first, count FROM records WHERE row = ?"
 
 
 def records(connection: sqlite3.Connection, last_row: int, after: int) -> Iterator[Record]:
     """The records of a stream in order, from one at or before frame ``after + 1`` on. In the caller's transaction."""
-    stops = [row for (row,) in connection.execute(_FAR, (last_row, after + 1))]
+    frame = after + 1
+    stops = [row for (row,) in connection.execute(_FAR, (last_row, frame))]
     # The oldest stop itself belongs to the first step.
     low = stops[-1] - 1 if stops else 0
     for high in reversed(stops if len(stops) == 1 else stops[:-1]):
-        for row in reversed(connection.execute(_NEAR, (high, low)).fetchall()):
+        for row in reversed(connection.execute(_NEAR, (high, low, frame)).fetchall()):
             kind, data, first, count = connection.execute(_ROW, row).fetchone()
             yield Record(Kind(kind), data, first if count else 0, count)
         low = high
