@@ -1,17 +1,36 @@
 """One connection on a real socket: one request after the other, and how it ends."""
 
+import asyncio
 import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import cast
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from midstream.gateway.http.connection import EXCESS_BYTES_MAX
-from tests.gateway.http.attacks import CHUNKED, HARMLESS, POST
-from tests.gateway.http.serving import EVENT, LOOPS, QUICK, Serving, read_all, read_some, read_until, serving
+from midstream.gateway.http.connection import EXCESS_BYTES_MAX, Connection
+from midstream.gateway.http.limits import LINGER_BYTES_MAX
+from midstream.gateway.http.request import Request
+from midstream.gateway.http.response import Response
+from tests.gateway.http.attacks import CHUNKED, GET, HARMLESS, POST
+from tests.gateway.http.serving import (
+    DEADLINE_S,
+    EVENT,
+    LOOPS,
+    QUICK,
+    Serving,
+    read_all,
+    read_some,
+    read_until,
+    serving,
+)
 
 pytestmark = pytest.mark.sockets
+
+Loop = Callable[[], asyncio.AbstractEventLoop]
 
 CHUNK = b"%x\r\n%b\r\n" % (3 * len(EVENT), 3 * EVENT)
 
@@ -92,6 +111,30 @@ def test_a_client_whose_body_nobody_wants_is_not_invited(here: Serving) -> None:
     assert (answer.body, answer.end) == (b"hello", "fin")
 
 
+def test_a_client_that_has_its_answer_is_not_invited(here: Serving) -> None:
+    with here.connect() as line:
+        head = POST.replace(b"/echo", b"/pieces")
+        line.sendall(head + b"expect: 100-continue\r\ncontent-length: 3\r\n\r\n")
+        assert read_until(line, b"\r\n\r\n").startswith(b"HTTP/1.1 200 OK\r\n")
+        line.sendall(b"abc")
+        assert read_until(line, b"0\r\n\r\n") == b"3\r\nabc\r\n0\r\n\r\n"
+
+
+def test_a_response_over_the_backlog_of_another_is_not_writable_yet(here: Serving) -> None:
+    size_bytes = 10_000_000
+    with here.connect(buffer_bytes=4096) as line:
+        line.sendall(get("/open"))
+        here.wait(lambda: here.told.responses)
+        here.do(lambda: here.told.responses[0].write(b"a" * size_bytes))
+        here.do(here.told.responses[0].end)
+        line.sendall(get("/open"))
+        here.wait(lambda: len(here.told.responses) == 2)
+        second = here.told.responses[1]
+        assert not second.writable
+        read_some(line, size_bytes)
+        here.wait(lambda: second.writable)
+
+
 def test_http_1_0_gets_its_body_until_the_end(here: Serving) -> None:
     answer = here.ask(get("/whole", "1.0"))
     assert b"chunked" not in answer.head and b"\r\nconnection: close" in answer.head
@@ -121,19 +164,37 @@ def test_bytes_that_nobody_reads_do_not_turn_the_end_into_a_reset(here: Serving,
     assert answer.body == CHUNK if path == "/cut" else answer.error == "request_too_large"
 
 
-def test_a_large_response_reaches_a_slow_reader_whole_before_the_end(here: Serving) -> None:
-    with here.connect(buffer_bytes=4096) as line:
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_large_response_reaches_a_slow_reader_whole_before_the_end(loop: Loop) -> None:
+    size_bytes = 6_000_000
+    with serving(loop, replace(QUICK, flush_s=1.0)) as here, here.connect(buffer_bytes=16_384) as line:
         line.sendall(get("/open"))
         read_until(line, EVENT + b"\r\n")
-        here.wait(lambda: here.told.responses)
         response = here.told.responses[-1]
-        here.do(lambda: response.write(b"a" * 1_000_000))
+        here.do(lambda: response.write(b"a" * size_bytes))
         here.do(response.abort)
-        received = 0
-        while piece := line.recv(20_000):
+        started_at, received = time.monotonic(), 0
+        while piece := line.recv(16_384):
             received += len(piece)
-            time.sleep(0.001)
-    assert received == len(b"f4240\r\n") + 1_000_000 + 2
+            # Longer in all than a client that takes nothing would be waited for, and far from taking nothing.
+            time.sleep(0.005 if time.monotonic() < started_at + 1.5 else 0)
+    assert received == len(b"%x\r\n\r\n" % size_bytes) + size_bytes
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_client_that_takes_a_little_now_and_then_is_dropped_in_the_end(loop: Loop) -> None:
+    limits = replace(QUICK, linger_s=0.1, flush_s=DEADLINE_S, flush_total_s=0.5)
+    with serving(loop, limits) as here, here.connect(buffer_bytes=16_384) as line:
+        line.sendall(get("/open"))
+        read_until(line, EVENT + b"\r\n")
+        response = here.told.responses[-1]
+        here.do(lambda: response.write(b"a" * 100_000_000))
+        here.do(response.abort)
+        received, until = 0, time.monotonic() + DEADLINE_S
+        while (piece := line.recv(65_536)) and time.monotonic() < until:
+            received += len(piece)
+            time.sleep(0.005)
+    assert received < 100_000_000
 
 
 def test_a_client_that_never_reads_the_end_is_dropped(here: Serving) -> None:
@@ -299,12 +360,119 @@ def test_a_second_request_may_be_as_slow_as_the_first(here: Serving) -> None:
     assert (answer.status, answer.error) == (408, "timeout_error")
 
 
-def test_a_client_that_goes_on_sending_after_the_end_is_dropped() -> None:
-    limits = replace(QUICK, linger_s=60.0)
-    for loop in LOOPS[:1]:
-        with serving(loop.values[0], limits) as here, here.connect() as line:  # type: ignore[arg-type]
-            line.sendall(get("/cut"))
-            assert read_all(line).end == "fin"
-            with pytest.raises(ConnectionError):
-                for _ in range(2000):
-                    line.sendall(b"a" * 65_536)
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_client_that_goes_on_sending_after_the_end_is_dropped(loop: Loop) -> None:
+    with serving(loop, replace(QUICK, linger_s=5.0)) as here, here.connect() as line:
+        line.sendall(get("/cut"))
+        assert read_all(line).end == "fin"
+        with pytest.raises(ConnectionError):
+            for _ in range(2 * LINGER_BYTES_MAX // 65_536):
+                line.sendall(b"a" * 65_536)
+
+
+# --- in whatever order it is called ---
+
+
+class Still:
+    """A transport that goes nowhere."""
+
+    def __init__(self, *, half: bool) -> None:
+        self.half = half
+        self.closing = False
+        self.reading = True
+        self.written = b""
+
+    def set_write_buffer_limits(self, high: int, low: int) -> None:
+        assert low < high
+
+    def get_extra_info(self, name: str) -> None:
+        return None
+
+    def get_write_buffer_size(self) -> int:
+        return len(self.written)
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def can_write_eof(self) -> bool:
+        return self.half
+
+    def write_eof(self) -> None:
+        raise OSError("not connected")
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def close(self) -> None:
+        self.closing = True
+
+    abort = close
+
+    def pause_reading(self) -> None:
+        # As uvloop has it: once is enough, and a transport that closes has nothing to pause.
+        assert self.reading and not self.closing
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        assert not self.reading and not self.closing
+        self.reading = True
+
+
+class Anyone:
+    """A host that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.limits = replace(QUICK, flush_s=0.0)
+        self.leaving = False
+        self.running: list[tuple[Request, Response]] = []
+        self.closed_times = 0
+
+    def opened(self, connection: Connection) -> None:
+        return None
+
+    def closed(self, connection: Connection) -> None:
+        self.closed_times += 1
+
+    def asked(self, connection: Connection, request: Request, response: Response) -> None:
+        self.running.append((request, response))
+
+    def answered(self, connection: Connection) -> None:
+        assert self.running
+
+
+DATA = [GET, POST, CHUNKED, POST + b"content-length: 3\r\n\r\n", b"3\r\nabc\r\n", b"abc", b"0\r\n\r\n", b"\0"]
+CALLS = "eof_received pause_writing resume_writing invite hold_back read_on finish leave_idle cut drop".split()
+ANSWERS = "end abort lost".split()
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from([*DATA, b"a" * 300_000]) | st.sampled_from(CALLS) | st.sampled_from(ANSWERS), max_size=12),
+    st.booleans(),
+)
+@example([GET, "pause_writing", "end", "resume_writing", "pause_writing"], True)
+@example([POST + b"content-length: 9000000\r\n\r\n", b"a" * 300_000, "drop", "read_on"], True)
+@example(["finish", "finish", "hold_back", "leave_idle", "cut"], False)
+def test_no_order_of_calls_does_harm(calls: list[bytes | str], half: bool) -> None:
+    async def story() -> None:
+        host = Anyone()
+        connection = Connection(host, asyncio.get_running_loop())
+        transport = Still(half=half)
+        connection.connection_made(cast(asyncio.Transport, transport))
+        for call in calls:
+            if isinstance(call, bytes):
+                connection.data_received(call)
+            elif call in CALLS:
+                getattr(connection, call)()
+            else:
+                for _, response in host.running[-1:]:
+                    response.start(200, [])
+                    getattr(response, call)()
+        connection.connection_lost(None)
+        assert host.closed_times == 1
+        for _, response in host.running:
+            response.write(b"late")
+            response.end()
+        assert b"late" not in transport.written
+
+    asyncio.run(story())

@@ -267,11 +267,14 @@ def test_closing_breaks_off_what_runs_and_stops_every_handler(loop: Loop) -> Non
         assert here.server.connections == here.server.responses == 0
 
 
+@pytest.mark.parametrize("backlog_bytes", [0, 10_000_000])
 @pytest.mark.parametrize("loop", LOOPS)
-def test_closing_waits_for_no_client_for_ever(loop: Loop) -> None:
-    with serving(loop) as here, here.connect() as line:
+def test_closing_waits_for_no_client_for_ever(loop: Loop, backlog_bytes: int) -> None:
+    limits = replace(QUICK, flush_s=3600.0, flush_total_s=3600.0)
+    with serving(loop, limits) as here, here.connect(buffer_bytes=4096) as line:
         line.sendall(b"GET /open HTTP/1.1\r\nhost: a\r\n\r\n")
         read_until(line, EVENT + b"\r\n")
+        here.do(lambda: here.told.responses[-1].write(b"a" * backlog_bytes))
         here.do(here.server.aclose)
         assert here.server.connections == 0
 

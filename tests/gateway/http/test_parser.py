@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from midstream.gateway.http.limits import BadRequest, BodyTooLarge, HeadTooLarge, Limits, Refused
-from midstream.gateway.http.parser import Head, RequestParser
+from midstream.gateway.http.parser import Head, RequestParser, head_of
 from tests.gateway.http.attacks import ATTACKS, CHUNKED, GET, HARMLESS, HIDDEN, POST
 
 
@@ -145,6 +145,36 @@ def test_a_refusal_holds_nothing_of_the_clients() -> None:
         with pytest.raises(Refused) as caught:
             read(data.replace(b"foo", b"sekrit").replace(b"/echo", b"/sekrit"))
         assert "sekrit" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(b"a b", b""), (b"", b""), (b"a\0", b""), (b"a", b"\0"), (b"a", b"b\rc"), (b"a", b"b\nc")]
+)
+def test_headers_are_looked_at_twice(name: bytes, value: bytes) -> None:
+    """The llhttp of today lets none of these through. Older ones did, and it is not pinned."""
+    with pytest.raises(BadRequest, match="may not stand there"):
+        RequestParser(Heard(), Limits()).on_header(name, value)
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        [(b"content-length", b"3"), (b"transfer-encoding", b"chunked")],
+        [(b"content-length", b"3"), (b"content-length", b"4")],
+        [(b"content-length", b"3"), (b"content-length", b"3")],
+        [(b"content-length", b"+3")],
+        [(b"content-length", b"3_0")],
+        [(b"content-length", b"")],
+        [(b"transfer-encoding", b"chunked"), (b"transfer-encoding", b"chunked")],
+        [(b"transfer-encoding", b"identity")],
+        [(b"transfer-encoding", b"gzip, chunked")],
+    ],
+    ids=str,
+)
+def test_the_length_of_a_body_is_looked_at_twice(framing: list[tuple[bytes, bytes]]) -> None:
+    """The same: what decides where a request ends does not depend on the parser's version."""
+    with pytest.raises(BadRequest, match="length of the body"):
+        head_of(("POST", "/", False), [(b"host", b"a"), *framing], Limits())
 
 
 def well_formed() -> st.SearchStrategy[bytes]:

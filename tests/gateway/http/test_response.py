@@ -258,6 +258,16 @@ def test_a_client_that_leaves_is_told_of_once_and_written_to_no_more() -> None:
     assert (tape.written, tape.ends, response.backlog_bytes) == (written, [], 0)
 
 
+def test_who_asked_to_be_told_of_nothing_is_told_of_nothing() -> None:
+    for end in (Response.lost, lambda response: response.start(0, [])):
+        tape = Tape()
+        response = Response(tape)
+        end(response)
+        response.resumed()
+        tape.turn()
+        assert response.gone
+
+
 def test_a_client_that_leaves_after_the_end_is_not_told_of() -> None:
     response = Response(Tape())
     told: list[str] = []

@@ -156,15 +156,15 @@ class Connection(asyncio.Protocol):
 
     def body_arrived(self, data: bytes) -> None:
         """A piece of its body."""
-        if self._request is not None:
-            self._request.arrived(data)
+        assert self._request is not None, "a parser is dropped with its request"
+        self._request.arrived(data)
 
     def request_arrived(self) -> None:
         """It is whole."""
+        assert self._request is not None, "a parser is dropped with its request"
         self._whole = True
-        if self._request is not None:
-            self._request.finished()
-            self._request = None
+        self._request.finished()
+        self._request = None
 
     # --- asked by the request ---
 
@@ -299,7 +299,7 @@ class Connection(asyncio.Protocol):
         self._excess_bytes = 0
         self._pending_bytes = self.backlog_bytes
         now, limits = self._loop.time(), self._host.limits
-        self._flush_by, self._close_by = now + limits.flush_s, now + limits.body_total_s
+        self._flush_by, self._close_by = now + limits.flush_s, now + limits.flush_total_s
         self._arm(limits.linger_s, self._linger)
 
     def _linger(self) -> None:

@@ -33,6 +33,8 @@ class Limits:
     """Written and not yet taken, above which a response is not `writable`."""
     flush_s: float = 30.0
     """How long a client may take nothing of a response that is over before the connection is dropped."""
+    flush_total_s: float = 300.0
+    """The same in all, however steadily it takes a little: what waits then is a backlog, or one whole small body."""
     linger_s: float = 2.0
     """How long what a client still sends is read and thrown away after our FIN. Closing at once would be answered with
     a reset, and a reset takes from the client's buffers what it has not read: the error event among it."""
