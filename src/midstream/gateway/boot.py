@@ -6,7 +6,8 @@ Rule: what was shown is not changed, and nothing is asked for with credentials t
 from collections.abc import Sequence
 
 from midstream.gateway import begun, opening
-from midstream.gateway.hub import Asker, Hub, Stream
+from midstream.gateway.asker import Asker
+from midstream.gateway.hub import Hub, Stream
 from midstream.gateway.opening import Opening
 from midstream.gateway.owners import same
 from midstream.journal.port import Info, Journal, Kind, Record, UnknownStream
@@ -44,6 +45,7 @@ class Lobby:
         records = await self._journal.read_all(info.id)
         found = _opening(records)
         if found is None:
+            await self._give_up(info.id)
             return None
         return await self._adopt(info, found, records, asker)
 

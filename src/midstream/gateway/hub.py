@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from midstream.gateway import opening
+from midstream.gateway.asker import Asker
 from midstream.gateway.endings import Refusal, refusal
 from midstream.gateway.frames import DIALECTS, Wire
 from midstream.gateway.http.heads import Headers
@@ -61,19 +62,6 @@ class Observer(Protocol):
 
     def reader_attached(self, stream: "Stream", *, by_retry: bool) -> None:
         """A reader came back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Who makes a request."""
-
-    owner: bytes
-    """The keyed hash of the credential."""
-    name: str = ""
-    """Of the client's token, if the gateway knows its clients."""
-    credentials: Headers | None = None
-    """To ask upstreams with; ``None`` for the gateway's own."""
-    streams_max: int | None = None
 
 
 class Stream:
@@ -173,7 +161,7 @@ class Hub:
     def open(self, call: Call, asker: Asker, key: bytes, *, signed: bool) -> Stream:
         """A new stream; its producer is not running yet."""
         id = f"{'ms' if call.wire == 'sse' else 'mb'}-{secrets.token_hex(16)}"
-        own = asker.credentials is None
+        own = not asker.is_needed(self.routing.upstreams, call)
         data = opening.write(call, signed=signed, own_credentials=own, client=asker.name)
         writer = self.journal.create(id, owner=asker.owner, key=key, created_at=time.time(), opening=data)
         stream = self._stream(id, call, asker, key, adopted=False)
@@ -213,7 +201,7 @@ class Hub:
             one_wire=False,
             wire=DIALECTS[call.wire],
         )
-        return Producer(call, stream.asker.credentials, engine, writer, stream, routing.upstreams, self.pool)
+        return Producer(call, stream.asker, engine, writer, stream, routing.upstreams, self.pool)
 
     def ended(self, stream: Stream, report: Report) -> None:
         """The producer has come to its end, whatever it was."""
@@ -273,12 +261,12 @@ class Hub:
 
     def _reader_left(self, reader: Reader, stream: Stream | None, got_all: bool) -> None:
         self._readers.discard(reader)
+        if got_all:
+            self.delivered.add(reader.id)
         if stream is None:
             return
         if reader in stream.readers:
             stream.readers.remove(reader)
-        if got_all:
-            self.delivered.add(stream.id)
         self._left(stream)
 
     def _left(self, stream: Stream) -> None:

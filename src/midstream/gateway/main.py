@@ -19,6 +19,7 @@ from midstream.gateway.http.inbound import Server
 from midstream.gateway.http.outbound import Pool, PoolLimits
 from midstream.gateway.http.proxies import Proxies
 from midstream.gateway.hub import Hub, Limits
+from midstream.gateway.metrics import Totals
 from midstream.gateway.owners import Owners, key_file
 from midstream.gateway.readers import Pace
 from midstream.gateway.routing import Routing
@@ -61,9 +62,10 @@ class Gateway:
             proxies=Proxies.from_env(environ),
         )
         watching = Watching(settings, [upstream.name for upstream in upstreams], breakers, journal)
-        hub = Hub(_limits(settings), journal, routing, pool, watching)
+        hub = Hub(_limits(settings, watching.metrics.totals), journal, routing, pool, watching)
         lobby = Lobby(hub, journal)
-        plane = DataPlane(hub, lobby, owners, tokens, settings.body_bytes_max, settings.policy.connect_s)
+        own_too = settings.listen.loopback and not settings.pass_credentials
+        plane = DataPlane(hub, lobby, owners, tokens, settings.body_bytes_max, settings.policy.connect_s, own_too)
         server = Server(plane.handle, _http_limits(settings))
         return cls(settings, journal, hub, lobby, server, watching, plane)
 
@@ -155,11 +157,11 @@ def _breaker(settings: Settings) -> Breaker:
     return Breaker(failures=settings.breaker_failures, open_s=settings.breaker_open_s)
 
 
-def _limits(settings: Settings) -> Limits:
+def _limits(settings: Settings, totals: Totals) -> Limits:
     return Limits(
         policy=settings.policy,
         early_s=settings.early_s,
-        pace=Pace(ping_s=settings.ping_s, stall_s=settings.reader_stall_s),
+        pace=Pace(ping_s=settings.ping_s, stall_s=settings.reader_stall_s, totals=totals),
         on_leave=settings.on_leave,
         grace_s=settings.grace_s,
         hold_s=settings.hold_s,

@@ -9,6 +9,7 @@ from typing import Protocol
 from midstream.drivers.clock import Clock
 from midstream.gateway import begun
 from midstream.gateway.answered import Answered
+from midstream.gateway.asker import Asker
 from midstream.gateway.endings import JSON_BODY, Refusal, answer_of, envelope, error_of, exhausted
 from midstream.gateway.frames import Framer, Wire
 from midstream.gateway.http.decoding import DecodingError
@@ -53,7 +54,7 @@ class Producer:
     """Drives one engine. The `Listener` of its upstream's responses."""
 
     __slots__ = tuple(
-        "_answered _attempts _call _clock _credentials _due _engine _exchange _facts _framer"
+        "_answered _attempts _asker _call _clock _due _engine _exchange _facts _framer"
         " _loop _opening _paused _pool _shown _started_at _timer _timer_at _upstream _upstreams _watcher _wire _writer"
         " id over read_bytes shown_bytes".split()
     )
@@ -61,7 +62,7 @@ class Producer:
     def __init__(
         self,
         call: Call,
-        credentials: Headers | None,
+        asker: Asker,
         engine: Engine,
         writer: Writer,
         watcher: Watcher,
@@ -71,7 +72,7 @@ class Producer:
         self.id = writer.id
         self.over = False
         self.read_bytes = self.shown_bytes = 0
-        self._call, self._credentials, self._engine = call, credentials, engine
+        self._call, self._asker, self._engine = call, asker, engine
         self._writer, self._watcher, self._upstreams, self._pool = writer, watcher, upstreams, pool
         self._wire: Wire = call.wire
         self._framer = Framer(call.wire, writer.offset)
@@ -290,7 +291,8 @@ class Producer:
     async def _ask(self, wait: Open) -> None:
         upstream = self._upstreams[wait.upstream]
         try:
-            request: OutRequest = await upstream.request(self._call, wait.body, self._credentials)
+            credentials = self._asker.credentials_for(upstream, self._call)
+            request: OutRequest = await upstream.request(self._call, wait.body, credentials)
         except CannotAsk as problem:
             self._opening = None
             self._cannot_ask(problem)

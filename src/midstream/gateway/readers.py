@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from midstream.gateway.frames import Wire, behind, ping
 from midstream.gateway.http.heads import Headers
 from midstream.gateway.http.inbound import Response
+from midstream.gateway.metrics import Totals
 from midstream.journal.port import Journal, Kind, Record
 from midstream.protocol.dialects import parse
 
@@ -34,6 +35,8 @@ class Pace:
     """A ping is sent when nothing was sent for so long."""
     stall_s: float
     """A consumer that takes nothing for so long is left."""
+    totals: Totals
+    """What all readers have sent."""
 
 
 class Head:
@@ -107,6 +110,11 @@ class Reader:
         self._early = self._timer = self._stall = None  # type: asyncio.TimerHandle | None
         self._reading: asyncio.Task[None] | None = None
         self._missed = self._behind = self._over = False
+
+    @property
+    def id(self) -> str:
+        """Of its stream."""
+        return self._id
 
     @property
     def offset(self) -> int:
@@ -201,6 +209,7 @@ class Reader:
                 return
             self._answer()
         response.write(data)
+        self._pace.totals.bytes_to_clients += len(data)
         self._sent_at = self._loop.time()
         if not response.writable and not self._behind:
             self._behind = True
@@ -220,6 +229,7 @@ class Reader:
         if left_s <= 0.001:
             if not self._behind:
                 self._response.write(ping(self._head.wire))
+                self._pace.totals.pings += 1
                 self._sent_at = self._loop.time()
             left_s = self._pace.ping_s
         self._timer = self._loop.call_later(left_s, self._ring)

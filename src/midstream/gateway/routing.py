@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable
 
-from midstream.gateway.breaker import Breaker, counts
+from midstream.gateway.breaker import Breaker, State, counts
 from midstream.gateway.upstreams.port import Call, Upstream
 from midstream.recovery.failure import Failure, Kind
 from midstream.recovery.history import AttemptRecord
@@ -59,11 +59,8 @@ class Routing:
 
     def first_allowed(self) -> Upstream:
         """For a request that is passed on: the first upstream that is well, or the first."""
-        now = self._loop.time()
-        return next(
-            (u for u, breaker in zip(self.upstreams, self.breakers, strict=True) if breaker.allows(now)),
-            self.upstreams[0],
-        )
+        well = zip(self.upstreams, self.breakers, strict=True)
+        return next((upstream for upstream, breaker in well if breaker.state is State.CLOSED), self.upstreams[0])
 
     def _choose(self, asked: Route, keys: list[str]) -> int:
         last, now = asked.last, self._loop.time()

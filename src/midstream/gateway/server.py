@@ -6,12 +6,12 @@ Rule: one short task for each request; a stream then runs by callbacks, and noth
 import time
 from dataclasses import dataclass
 
+from midstream.gateway.asker import Asker
 from midstream.gateway.boot import Lobby
-from midstream.gateway.credentials import only_credentials
 from midstream.gateway.endings import Refusal, refusal
 from midstream.gateway.http.heads import Headers
 from midstream.gateway.http.inbound import Request, Response
-from midstream.gateway.hub import Asker, Hub, head_of
+from midstream.gateway.hub import Hub, head_of
 from midstream.gateway.owners import Owners, same
 from midstream.gateway.passthrough import pass_on
 from midstream.gateway.requests import (
@@ -25,7 +25,7 @@ from midstream.gateway.requests import (
     target_of,
 )
 from midstream.gateway.tokens import Tokens
-from midstream.gateway.upstreams.port import Call
+from midstream.gateway.upstreams.port import Call, client_credentials
 
 LATE_RETRY_S = 600.0
 """A counted retry comes within minutes: that is how long an ended stream that nobody read to its end waits for it."""
@@ -41,6 +41,8 @@ class DataPlane:
     tokens: Tokens | None
     body_bytes_max: int
     connect_s: float
+    own_too: bool
+    """Only this machine can ask: clients without credentials of use may have the gateway's own."""
 
     async def handle(self, request: Request, response: Response) -> None:
         """One request."""
@@ -66,11 +68,12 @@ class DataPlane:
     def _asker(self, headers: Headers) -> Asker | Refusal:
         """Who asks, or why they may not."""
         if self.tokens is None:
-            return Asker(self.owners.owner_of_headers(headers), credentials=only_credentials(headers))
+            owner, brought = self.owners.owner_of_headers(headers), client_credentials(headers)
+            return Asker(owner, brought=brought, own_too=self.own_too)
         client = self.tokens.who(headers)
         if client is None:
             return refusal(401, "the gateway does not know this token", type="authentication_error")
-        return Asker(self.owners.owner_of_client(client.name), client.name, None, client.streams_max)
+        return Asker(self.owners.owner_of_client(client.name), client.name, streams_max=client.streams_max)
 
     # Messages.
 
@@ -90,7 +93,8 @@ class DataPlane:
         refused = self.hub.refuses(asker)
         if refused is not None:
             return _send(response, refused)
-        stream = self.hub.open(call, asker, key, signed=is_signed(call, request.headers))
+        signed = is_signed(call, request.headers) and asker.is_needed(self.hub.routing.upstreams, call)
+        stream = self.hub.open(call, asker, key, signed=signed)
         self.hub.attach(stream.head, stream, response, fresh=True)
         assert stream.producer is not None
         stream.producer.start()
@@ -115,7 +119,9 @@ class DataPlane:
             raw = await request.body(self.body_bytes_max)
             target = Target(What.PASS)
             call = make_call(target, request.method, request.path, request.query, request.headers, raw)
-        await pass_on(call, asker.credentials, upstream, self.hub.pool, request, response, self.connect_s)
+        await pass_on(
+            call, asker.credentials_for(upstream, call), upstream, self.hub.pool, request, response, self.connect_s
+        )
 
     # Streams.
 
@@ -131,8 +137,8 @@ class DataPlane:
             if info.ended:
                 return self._attach_ended(target.stream_id, after, info.offset, response)
             stream = await self.lobby.adopt(info, asker)
-            if stream is None:
-                return _send(response, no_such_stream())
+            if stream is None:  # nobody can go on with it: its end is about to be written
+                return self.hub.attach(head_of(info.id), None, response, after=after)
         refused = self.hub.too_many_readers(stream)
         if refused is not None:
             return _send(response, refused)

@@ -14,6 +14,7 @@ from midstream.gateway.http.heads import Headers
 from midstream.gateway.hub import Hub, Stream
 from midstream.gateway.log import Log
 from midstream.gateway.metrics import Metrics
+from midstream.gateway.schema import Address
 from midstream.gateway.startup import announce, reload_tokens
 from midstream.gateway.tokens import Tokens
 from midstream.gateway.tracing import Tracing
@@ -33,6 +34,8 @@ class Watching:
 
     def __init__(self, settings: Settings, names: Sequence[str], breakers: Sequence[Breaker], journal: Journal) -> None:
         self.draining = False
+        self.control: Address | None = None
+        """Where the second port is."""
         self.log = Log(settings.log)
         self.metrics = Metrics(names)
         self._settings = settings
@@ -46,11 +49,10 @@ class Watching:
         """Opens the second port, and says where everything is."""
         self._gateway, self._hub = gateway, gateway.hub
         self.metrics.watch(self)
-        control = None
         if self._settings.control_listen is not None:
             self._control = Control(self, self.metrics, self._settings.control_listen)
-            control = await self._control.start()
-        announce(self.log, self._settings, self._settings.listen._replace(port=gateway.port), control)
+            self.control = await self._control.start()
+        announce(self.log, self._settings, self._settings.listen._replace(port=gateway.port), self.control)
         if gateway.hub.running:
             self.log.line("info", "adopted", streams=len(gateway.hub.running))
 

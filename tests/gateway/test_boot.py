@@ -1,0 +1,163 @@
+"""What another process left open."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from midstream.faults.reply import Reply
+from midstream.faults.server import FaultServer
+from midstream.gateway import begun
+from midstream.gateway.boot import past_of
+from midstream.gateway.main import Gateway
+from midstream.journal.port import Kind, Record
+from tests.gateway.client import Answer, Frame, ask, text_of
+from tests.gateway.inprocess import run, settings
+from tests.gateway.test_server import tokens_file
+
+pytestmark = pytest.mark.sockets
+
+SOURCE = Reply.builtin("text").text
+KEY = {"ANTHROPIC_API_KEY": "sk-own"}
+ANN, BOB = "token-of-ann-0123456789", "token-of-bob-0123456789"
+
+
+def test_a_past_is_read_from_the_records() -> None:
+    records = [
+        Record(Kind.OPENED, b"opening"),
+        Record(Kind.ATTEMPT, begun.write(begun.Attempt("one", "first"))),
+        Record(Kind.SHOWN, b"a", 1, 1),
+        Record(Kind.SHOWN, b"b", 2, 1),
+        Record(Kind.FACT, b'{"fact":"container","attempt":1,"id":"c"}'),
+        Record(Kind.FACT, b"not json"),
+        Record(Kind.ATTEMPT, begun.write(begun.Attempt("gone", "continue (turn)", 1.5, 9.0, True))),
+    ]
+    past = past_of(records, ["zero", "one"])
+    assert [(attempt.upstream, attempt.shown, attempt.plan) for attempt in past.attempts] == [
+        (1, b"ab", "first"),
+        (None, b"", "continue (turn)"),
+    ]
+    assert past.facts == [{"fact": "container", "attempt": 1, "id": "c"}]
+    assert (past.slept_s, past.elapsed_s, past.shown_live) == (1.5, 9.0, True)
+    assert not past_of([], []).attempts
+
+
+async def left_open(
+    faults: FaultServer, path: Path, frames: int, *, tokens: Path | None, key: str
+) -> tuple[Answer, list[Frame]]:
+    """A stream that a gateway left open when it ended."""
+    gateway = Gateway.build(settings(faults.url, journal=path, tokens=tokens), KEY)
+    await gateway.start()
+    answer = await ask(f"http://127.0.0.1:{gateway.port}", x_api_key=key)
+    await answer.frames(frames)
+    await gateway.aclose()
+    seen = await answer.frames()
+    await answer.close()
+    return answer, seen
+
+
+async def back(gateway: Gateway, answer: Answer, seen: list[Frame], key: str) -> list[Frame]:
+    path = f"/midstream/streams/{answer.headers['midstream-stream-id']}"
+    got = await ask(f"http://127.0.0.1:{gateway.port}", "GET", path, None, x_api_key=key, last_event_id=seen[-1].id)
+    rest = await got.frames() if got.status == 200 else []
+    assert got.status != 200 or got.whole
+    await got.close()
+    return rest
+
+
+def test_what_the_gateways_own_credentials_made_goes_on_at_once(tmp_path: Path) -> None:
+    async def story() -> None:
+        tokens, path = tokens_file(tmp_path), tmp_path / "j.sqlite3"
+        async with FaultServer("ok", pace_s=0.01) as faults:
+            answer, seen = await left_open(faults, path, 5, tokens=tokens, key=ANN)
+            gateway = Gateway.build(settings(faults.url, journal=path, tokens=tokens, on_leave="finish"), KEY)
+            await gateway.start()
+            assert len(gateway.hub.running) == 1
+            while gateway.hub.running:  # nobody has come back, and it is finished all the same
+                await asyncio.sleep(0.01)
+            assert not await back(gateway, answer, seen, BOB)
+            assert text_of(seen + await back(gateway, answer, seen, ANN)) == SOURCE
+            await gateway.aclose()
+
+    run(story)
+
+
+def test_what_the_clients_credentials_made_waits_for_that_client(tmp_path: Path) -> None:
+    async def story() -> None:
+        path = tmp_path / "j.sqlite3"
+        async with FaultServer("ok", pace_s=0.01) as faults:
+            answer, seen = await left_open(faults, path, 5, tokens=None, key="sk-client")
+            gateway = Gateway.build(settings(faults.url, journal=path), KEY)
+            await gateway.start()
+            assert not gateway.hub.running
+            assert not await back(gateway, answer, seen, "sk-other")
+            assert not gateway.hub.running and len(faults.service.requests) == 1
+            assert text_of(seen + await back(gateway, answer, seen, "sk-client")) == SOURCE
+            assert all("sk-own" not in repr(attempt.headers) for attempt in faults.service.requests)
+            await gateway.aclose()
+
+    run(story)
+
+
+def test_the_same_request_again_finds_the_stream_that_was_left_open(tmp_path: Path) -> None:
+    async def story() -> None:
+        path = tmp_path / "j.sqlite3"
+        async with FaultServer("ok", pace_s=0.01) as faults:
+            answer, seen = await left_open(faults, path, 5, tokens=None, key="sk-client")
+            gateway = Gateway.build(settings(faults.url, journal=path), {})
+            await gateway.start()
+            url = f"http://127.0.0.1:{gateway.port}"
+            again = await ask(url, x_api_key="sk-client", x_stainless_retry_count="1")
+            frames = await again.frames()
+            assert again.headers["midstream-stream-id"] == answer.headers["midstream-stream-id"]
+            assert again.whole and frames[: len(seen)] == seen and text_of(frames) == SOURCE
+            await again.close()
+            await gateway.aclose()
+
+    run(story)
+
+
+def test_a_complete_stream_that_nobody_read_to_its_end_is_given_to_a_retry_once(tmp_path: Path) -> None:
+    async def story() -> None:
+        path = tmp_path / "j.sqlite3"
+        async with FaultServer("ok", pace_s=0.002) as faults:
+            gateway = Gateway.build(settings(faults.url, journal=path, on_leave="finish"), {})
+            await gateway.start()
+            url = f"http://127.0.0.1:{gateway.port}"
+            answer = await ask(url)
+            await answer.frames(2)
+            await answer.close()
+            while gateway.hub.running:
+                await asyncio.sleep(0.01)
+            ids = []
+            for _ in range(2):
+                again = await ask(url, x_stainless_retry_count="1")
+                await again.read()
+                ids.append(again.headers["midstream-stream-id"])
+                await again.close()
+            assert ids[0] == answer.headers["midstream-stream-id"] != ids[1]
+            await gateway.aclose()
+
+    run(story)
+
+
+def test_a_stream_to_which_nobody_comes_back_is_given_up(tmp_path: Path) -> None:
+    async def story() -> None:
+        path = tmp_path / "j.sqlite3"
+        async with FaultServer("ok", pace_s=0.01) as faults:
+            answer, seen = await left_open(faults, path, 5, tokens=None, key="sk-client")
+            gateway = Gateway.build(settings(faults.url, journal=path), {})
+            await gateway.start()
+            await gateway.lobby.give_up_old(0.0)
+            assert len(await gateway.journal.open_streams()) == 1
+            await gateway.lobby.give_up_old(4e9)
+            url = f"http://127.0.0.1:{gateway.port}"
+            got = await ask(
+                url, "GET", f"/midstream/streams/{answer.headers['midstream-stream-id']}", None, x_api_key="sk-client"
+            )
+            frames = await got.frames()
+            assert frames == seen and not got.whole
+            await got.close()
+            await gateway.aclose()
+
+    run(story)
