@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from midstream.gateway.http.connection import EXCESS_BYTES_MAX, Connection
-from midstream.gateway.http.limits import LINGER_BYTES_MAX
+from midstream.gateway.http.limits import LINGER_BYTES_MAX, Refused
 from midstream.gateway.http.request import Request
 from midstream.gateway.http.response import Response
 from tests.gateway.http.attacks import CHUNKED, GET, HARMLESS, POST
@@ -452,6 +452,8 @@ ANSWERS = "end abort lost".split()
 )
 @example([GET, "pause_writing", "end", "resume_writing", "pause_writing"], True)
 @example([POST + b"content-length: 9000000\r\n\r\n", b"a" * 300_000, "drop", "read_on"], True)
+@example([GET, "cut"], True)
+@example(["drop", "hold_back"], False)
 @example(["finish", "finish", "hold_back", "leave_idle", "cut"], False)
 def test_no_order_of_calls_does_harm(calls: list[bytes | str], half: bool) -> None:
     async def story() -> None:
@@ -476,3 +478,26 @@ def test_no_order_of_calls_does_harm(calls: list[bytes | str], half: bool) -> No
         assert b"late" not in transport.written
 
     asyncio.run(story())
+
+
+def test_who_is_one_too_many_hears_so() -> None:
+    class Full(Anyone):
+        def opened(self, connection: Connection) -> Refused:
+            return Refused(503, "overloaded_error", "Too many.")
+
+    async def story() -> None:
+        connection, transport = Connection(Full(), asyncio.get_running_loop()), Still(half=True)
+        connection.connection_made(cast(asyncio.Transport, transport))
+        connection.data_received(GET)
+        connection.connection_lost(None)
+        assert transport.written.startswith(b"HTTP/1.1 503 ") and transport.closing
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_head_that_does_not_come_is_not_waited_for(loop: Loop) -> None:
+    with serving(loop) as here:
+        silent, late = here.ask(), here.ask(b"GET / HTTP/1.1\r\nhost: a\r\n")
+    assert (silent.raw, silent.end) == (b"", "fin")
+    assert (late.status, late.error, late.end) == (408, "timeout_error", "fin")

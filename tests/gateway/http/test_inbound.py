@@ -216,6 +216,16 @@ def test_no_bytes_bring_it_down(here: Serving, pieces: list[bytes], reads: bool)
     assert is_well(here)
 
 
+def test_a_client_that_leaves_in_its_body_ends_its_handler_without_a_word(
+    here: Serving, caplog: pytest.LogCaptureFixture
+) -> None:
+    with here.connect() as line:
+        line.sendall(POST + b"content-length: 3\r\n\r\na")
+        here.wait(lambda: here.server.responses)
+    here.wait(lambda: not here.server.connections and not here.server.responses)
+    assert caplog.records == []
+
+
 # --- the end ---
 
 

@@ -253,6 +253,7 @@ class Connection(asyncio.Protocol):
 
     def drop(self) -> None:
         """Close at once, whatever it throws away."""
+        self._closing = True
         self._transport.abort()
 
     # --- inside ---
