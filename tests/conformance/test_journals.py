@@ -6,8 +6,11 @@ Rule: nothing here knows which store it runs on. A new one adds a line to `STORE
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from midstream.journal.memory import MemoryJournal
 from midstream.journal.port import Journal, Kind, Record, UnknownStream, Writer
@@ -548,6 +551,136 @@ def test_two_who_adopt_at_once_get_different_epochs(make_keeping: Make) -> None:
 
     run(make_keeping, before)
     run(make_keeping, after)
+
+
+# Everything, interleaved as drawn, beside a model.
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.integers(0, 2), st.integers(0, 4)),
+        st.tuples(st.just("append"), st.integers(0, 2), st.integers(0, 4)),
+        st.tuples(st.just("end"), st.integers(0, 2), st.just(0)),
+        st.tuples(st.just("adopt"), st.integers(0, 2), st.just(0)),
+        st.tuples(st.just("read"), st.integers(0, 2), st.integers(0, 12)),
+        st.tuples(st.just("join"), st.integers(0, 2), st.just(0)),
+        st.tuples(st.just("leave"), st.integers(0, 2), st.just(0)),
+        st.tuples(st.just("delete"), st.integers(0, 2), st.just(0)),
+        st.tuples(st.just("pause"), st.integers(0, 3), st.just(0)),
+        st.tuples(st.just("settle"), st.just(0), st.just(0)),
+    ),
+    max_size=60,
+)
+
+
+class Model:
+    """One place for a stream, what it should hold, and who listens."""
+
+    def __init__(self, journal: Journal, place: int) -> None:
+        self.journal = journal
+        self.place = place
+        self.turn = 0
+        self._open()
+
+    def _open(self) -> None:
+        self.turn += 1
+        self.id = f"{self.place}.{self.turn}"
+        self.writers = [create(self.journal, self.id)]
+        self.frames = b""
+        self.ended = False
+        self.listeners: list[tuple[Told, int]] = []
+
+    def append(self, count: int) -> None:
+        """The newest writer's frames count; those of the ones before it are lost."""
+        if not self.ended:
+            data = bytes((len(self.frames) + n) % 251 for n in range(1, count + 1))
+            for writer in self.writers:
+                writer.append(Kind.SHOWN, data, count) if count else writer.append(Kind.FACT, b"fact")
+                assert writer.fenced == (writer is not self.writers[-1])
+            self.frames += data
+            assert self.writers[-1].offset == len(self.frames)
+
+    def end(self, _: int) -> None:
+        if not self.ended:
+            self.ended = True
+            self.writers[-1].append(Kind.ENDED, b"end")
+
+    async def adopt(self, _: int) -> None:
+        if self.ended:
+            with pytest.raises(UnknownStream):
+                await self.journal.adopt(self.id)
+        else:
+            self.writers.append(await self.journal.adopt(self.id))
+            assert self.writers[-1].epoch == len(self.writers)
+            assert await self._held() == self.frames
+
+    async def read(self, after: int) -> None:
+        records = await read(self.journal, self.id, after, bytes_max=3)
+        assert self.frames[after:].startswith(text(records, after))
+        assert not ends(records) or (self.ended and text(records, after) == self.frames[after:])
+        info = await self.journal.find(self.id)
+        assert info and info.offset <= len(self.frames) and info.epoch == len(self.writers)
+
+    def join(self, _: int) -> None:
+        self.listeners.append((Told(self.journal, self.id), len(self.frames)))
+
+    def leave(self, _: int) -> None:
+        if self.listeners:
+            told, _joined = self.listeners.pop(0)
+            self.journal.unsubscribe(self.id, told.take)
+
+    async def delete(self, _: int) -> None:
+        deleted = await self.journal.delete(self.id)
+        assert deleted == self.ended
+        if deleted:
+            assert await self.journal.find(self.id) is None
+            assert await self.journal.read(self.id, 0, ALL) == []
+            self._open()
+
+    async def settle(self) -> None:
+        """When all is durable, everybody knows everything, in order and once."""
+        await until_settled(self.journal)
+        await asyncio.sleep(0)
+        assert await self._held() == self.frames
+        records = await read(self.journal, self.id)
+        assert (text(records), ends(records)) == (self.frames, self.ended)
+        for told, joined in self.listeners:
+            if told.records and told.records[0].kind is Kind.SHOWN:
+                after = told.records[0].first - 1
+                assert after <= joined
+                check_whole(told.records, after)
+                assert told.text == self.frames[after:]
+            else:
+                assert joined == len(self.frames)
+            assert ends(told.records) == self.ended or joined == len(self.frames)
+
+    async def _held(self) -> bytes:
+        return text([r for r in await self.journal.read_all(self.id) if r.kind is Kind.SHOWN])
+
+
+@pytest.mark.parametrize("store", STORES)
+@settings(max_examples=40, deadline=None)
+@given(steps=STEPS)
+def test_any_order_of_calls_gives_what_a_model_gives(store: str, steps: list[tuple[str, int, int]]) -> None:
+    async def story(journal: Journal) -> None:
+        models = [Model(journal, place) for place in range(3)]
+        for step, place, number in steps:
+            if step == "pause":
+                await asyncio.sleep([0, 0, 0.001, 0.004][place])
+            elif step == "settle":
+                for model in models:
+                    await model.settle()
+            else:
+                done = getattr(models[place], step)(number)
+                if done is not None:
+                    await done
+        for model in models:
+            await model.settle()
+        running = [model.id for model in models if not model.ended]
+        assert sorted(info.id for info in await journal.open_streams()) == sorted(running)
+
+    with TemporaryDirectory() as folder:
+        make = STORES[store](Path(folder))
+        run(make, story, **({} if store == "memory" else {"tick_s": 0.001}))
 
 
 # Removing.

@@ -175,7 +175,7 @@ def test_a_batch_that_fails_is_tried_again_with_what_came_meanwhile(
         assert desk.committer.health.ok
         # One more, though nothing is to be stored: the mark is taken back.
         await desk.batch()
-        job, done = desk.writer.given[0]
+        job, _ = desk.writer.given[0]
         assert job.keywords["marks"] == files.WHOLE and not job.keywords["work"].rows
         desk.writer.answer(True)
         await asyncio.sleep(0.002)

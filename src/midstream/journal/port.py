@@ -156,7 +156,11 @@ class Journal(Protocol):
         """Every durable record of a stream, for its adoption."""
 
     def subscribe(self, id: str, subscriber: Subscriber) -> None:
-        """Tells of every SHOWN and ENDED record that becomes durable from now on."""
+        """Tells of every SHOWN and ENDED record that becomes durable from now on; perhaps of some from a moment before.
+
+        Who subscribes first and reads then has everything. The two overlap: records that were read already are skipped
+        by their frames. One that begins behind what is known is read up to; if nothing comes, the stream is lossy.
+        """
 
     def unsubscribe(self, id: str, subscriber: Subscriber) -> None:
         """Tells no more; also if it never did."""
