@@ -62,7 +62,7 @@ async def _open(origin: Origin, make: Callable[[], _P], context: Callable[[], ss
     """A socket to an origin, in TLS where its scheme says so."""
     loop = asyncio.get_running_loop()
     secure = {"ssl": context(), "server_hostname": origin.host} if origin.scheme == "https" else {}
-    raw = await _open_socket(await _resolve(origin.host, origin.port))
+    raw = await open_socket(await _resolve(origin.host, origin.port))
     try:
         _, protocol = await loop.create_connection(make, sock=raw, **cast(Any, secure))
     except OSError as problem:
@@ -118,7 +118,7 @@ def _in_turns(addresses: list[Address]) -> list[Address]:
     return mixed + ours[shorter:] + others[shorter:]
 
 
-async def _open_socket(addresses: list[Address]) -> socket.socket:
+async def open_socket(addresses: list[Address]) -> socket.socket:
     """Connected to the first address that answers; a silent one does not hold up the next for long."""
     if len(addresses) == 1:
         return await _connected(addresses[0])
@@ -195,10 +195,10 @@ class _Tunnel(asyncio.Protocol):
         status = _STATUS.match(head + b"\r\n")
         if not ends and len(head) <= TUNNEL_HEAD_BYTES_MAX:
             return
-        if status is None or not ends or rest:
-            self._fail("the proxy does not answer as a proxy does")
-        elif not status[1].startswith(b"2"):
+        if ends and status is not None and not status[1].startswith(b"2"):
             self._fail(f"the proxy refused: {status[1].decode()}")
+        elif status is None or not ends or rest:
+            self._fail("the proxy does not answer as a proxy does")
         elif not self.opened.done():
             self.opened.set_result(None)
 

@@ -27,7 +27,7 @@ def why_refused(problem: BaseException) -> tuple[str, str]:
     """Reason and detail of a handshake that failed."""
     if isinstance(problem, ssl.SSLCertVerificationError):
         # The verdict is OpenSSL's own sentence about the certificate, with nothing of ours in it.
-        return "certificate", problem.verify_message or "the certificate was refused"
+        return "certificate", getattr(problem, "verify_message", None) or "the certificate was refused"
     if isinstance(problem, TimeoutError):
         return "connect_timeout", "the TLS handshake took too long"
     return "tls", getattr(problem, "reason", None) or type(problem).__name__
