@@ -150,6 +150,17 @@ def share(stream: Stream, work: Work, row: int) -> Share:
     """Adds what is pending of a stream to the work, in rows that are numbered from ``row`` on."""
     pending, told = stream.pending, stream.told
     taken = len(pending)
+    if taken == 1 and not told and not stream.news:  # the usual share, without a call
+        record, head = pending[0], stream.head
+        data, count = record.data, record.count
+        offset, size_bytes = head.offset + count, head.size_bytes + len(data)
+        kind = _NUMBERS[record.kind]
+        work.rows.append((row, stream.no, head.row, head.far, kind, head.offset + 1, count, size_bytes, data))
+        if head.steps + 1 == STEPS_MAX or not head.far:
+            head = Head(row, row, 0, offset, size_bytes)
+        else:
+            head = Head(row, head.far, head.steps + 1, offset, size_bytes)
+        return _new_share((stream, 1, head, [record]))
     if told:
         untold = join(pending[told:])
         head = _attach(stream, [*join(pending[:told]), *untold], row, work.rows)

@@ -6,9 +6,10 @@ Rule: what one subscriber does wrong is not felt by another, nor by the store.
 import logging
 from collections.abc import Sequence
 
-from midstream.journal.port import Record, Subscriber
+from midstream.journal.port import Kind, Record, Subscriber
 from midstream.journal.records import told
 
+_SHOWN = Kind.SHOWN
 _log = logging.getLogger("midstream.journal")
 
 
@@ -35,7 +36,10 @@ class Subscribers:
     def tell(self, id: str, records: Sequence[Record]) -> None:
         """Tells everyone of those of the records that are for consumers."""
         subscribers = self._of.get(id)
-        if not subscribers or not (news := told(records)):
+        if not subscribers:
+            return
+        news = records if len(records) == 1 and records[0].kind is _SHOWN else told(records)
+        if not news:
             return
         for subscriber in subscribers:
             # One who was removed by another a moment ago is not told any more.
