@@ -237,8 +237,9 @@ def test_a_thousand_at_once_all_get_their_own_answer(run: Run) -> None:
             head = await reader.readuntil(b"\r\n\r\n")
             body = await reader.readexactly(4)
             self.asked.append(head)  # type: ignore[arg-type]
-            while len(self.asked) < 1000:  # none is answered before all have asked
-                await asyncio.sleep(0.01)
+            if len(self.asked) == 1000:
+                self.go.set()
+            await self.go.wait()  # none is answered before all have asked
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n" + body)
             return True
 

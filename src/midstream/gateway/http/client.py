@@ -22,6 +22,9 @@ HEADERS_MAX = 200
 # Bytes in a row that are not body: unfinished heads, sizes of chunks, their extensions, trailers. The same bound.
 QUIET_BYTES_MAX = 64 * 1024
 
+# Once the listener has them, a stream that runs for hours need not hold the headers as well. Never added to.
+_TOLD: Headers = []
+
 _TIMEOUT = re.compile(rb"timeout\s*=\s*\"?([0-9]{1,6})", re.IGNORECASE)
 
 
@@ -49,6 +52,7 @@ class ClientConnection(asyncio.Protocol):
         "_headers",
         "_home",
         "_keep_alive",
+        "_keep_alive_s",
         "_listener",
         "_parser",
         "_parts",
@@ -83,6 +87,7 @@ class ClientConnection(asyncio.Protocol):
         self._quiet_bytes = 0
         self._head_due = self._complete = self._until_close = False
         self._keep_alive = True
+        self._keep_alive_s: float | None = None
 
     # --- for the exchange and the pool ---
 
@@ -220,6 +225,7 @@ class ClientConnection(asyncio.Protocol):
             raise _Refused("the transfer encoding is not one that was asked for")
         self._status, self._head_due = status, True
         self._keep_alive = parser.should_keep_alive()
+        self._keep_alive_s = _keep_alive_s(self._headers)
         self._until_close = not transfer and first(self._headers, b"content-length") is None
         if self._exchange is not None and self._exchange.head_only:
             # The parser cannot be told that no body follows; nor can we know whether the server thinks so too.
@@ -239,7 +245,8 @@ class ClientConnection(asyncio.Protocol):
         if self._status >= 300 and self._exchange.stop_sending():
             self._keep_alive = False
         if self._listener is not None:  # who was told to stop sending may have cancelled
-            self._listener.opened(self._status, self._headers)
+            headers, self._headers = self._headers, _TOLD
+            self._listener.opened(self._status, headers)
 
     def _decide(self, problem: str) -> None:
         """What came is the end of the response, one way or the other."""
@@ -259,10 +266,9 @@ class ClientConnection(asyncio.Protocol):
         is_whole = self._keep_alive and exchange.body_finished
         exchange.over()
         if is_whole and not self.is_closing and not self._transport.get_write_buffer_size():
-            keep_alive_s = _keep_alive_s(self._headers)
             self._detach()
             self.resume_reading()
-            self._home.put_back(self, keep_alive_s)
+            self._home.put_back(self, self._keep_alive_s)
         else:
             self.cut()
         listener.ended()
@@ -271,7 +277,7 @@ class ClientConnection(asyncio.Protocol):
         """Forgets what was for one response. The parser too: it and this object hold each other."""
         self._status, self._until_close = 0, False
         self._parser = None
-        self._headers = []
+        self._headers = _TOLD
         self._parts.clear()
 
 

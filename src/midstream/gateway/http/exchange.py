@@ -67,7 +67,7 @@ class Exchange:
         self._left_bytes = None if body is not None else declared_length(request)
         self.chunked = body is None and self._left_bytes is None
         self.body_finished = body is not None
-        self._early: list[bytes] = []
+        self._early: tuple[bytes, ...] = ()
         self.sent = False
         """Whether any byte of the request was handed to a socket."""
         self.writable = False
@@ -125,7 +125,7 @@ class Exchange:
 
     def _write(self, data: bytes) -> None:
         if self._connection is None:
-            self._early.append(data)
+            self._early += (data,)
         else:
             self._connection.write(data)
 
@@ -141,7 +141,7 @@ class Exchange:
             return None
         self._connecting, self._connection = None, connection
         payload, early = self.payload, self._early
-        self.payload, self._early = (), []
+        self.payload = self._early = ()
         self.sent = self.writable = True
         for data in payload:
             connection.write(data)
@@ -177,7 +177,7 @@ class Exchange:
         """Ends it without a word; who was listening."""
         listener, self._listener = self._listener, None
         self._connection = self._connecting = self.on_drained = None
-        self.payload, self._early = (), []
+        self.payload = self._early = ()
         return listener
 
     def over(self) -> None:
