@@ -7,6 +7,7 @@ import asyncio
 import secrets
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,7 +25,8 @@ from midstream.gateway.requests import engine_request
 from midstream.gateway.routing import Routing
 from midstream.gateway.tracing import NOBODY, Span
 from midstream.gateway.upstreams.port import Call
-from midstream.journal.port import Info, Journal, Writer
+from midstream.journal.port import Info, Journal, Record, Writer
+from midstream.journal.port import Kind as RecordKind
 from midstream.recovery.engine import Engine
 from midstream.recovery.failure import Kind
 from midstream.recovery.history import AttemptRecord
@@ -107,6 +109,11 @@ class Stream:
         self.head.refusal = refusal
         self.hub.ended(self, report)
 
+    def told(self, records: Sequence[Record]) -> None:
+        """By the journal, once the producer has come to its end."""
+        if records[-1].kind is RecordKind.ENDED:
+            self.hub.closed(self)
+
 
 DELIVERED_MAX = 10_000
 """Ids of ended streams that are remembered: a minute of them, at the rate that one machine can serve."""
@@ -139,6 +146,8 @@ class Hub:
     pool: Pool
     observer: Observer
     running: dict[str, Stream] = field(default_factory=dict)
+    _closing: dict[str, Stream] = field(default_factory=dict)
+    """Streams that have ended, while the journal does not hold their end yet: who comes back finds them here."""
     _by_key: dict[bytes, list[Stream]] = field(default_factory=dict)
     _owners: Counter[bytes] = field(default_factory=Counter)
     _readers: set[Reader] = field(default_factory=set)
@@ -213,12 +222,18 @@ class Hub:
         self._owners[stream.asker.owner] -= 1
         if not self._owners[stream.asker.owner]:
             del self._owners[stream.asker.owner]
-        with_key = self._by_key.get(stream.key, [])
-        if stream in with_key:
-            with_key.remove(stream)
-            if not with_key:
-                del self._by_key[stream.key]
+        self._closing[stream.id] = stream
+        self.journal.subscribe(stream.id, stream.told)
         self.observer.stream_ended(stream, report)
+
+    def closed(self, stream: Stream) -> None:
+        """The journal holds the end of a stream: from now on it is read as one that is over."""
+        del self._closing[stream.id]
+        self.journal.unsubscribe(stream.id, stream.told)
+        with_key = self._by_key[stream.key]
+        with_key.remove(stream)
+        if not with_key:
+            del self._by_key[stream.key]
 
     # Readers.
 
@@ -242,8 +257,8 @@ class Hub:
         reader.start(self.limits.early_s if stream is not None and not after else 0.0, fresh=fresh)
 
     def find_running(self, id: str, owner: bytes) -> Stream | None:
-        """A running stream, for the one whose it is."""
-        stream = self.running.get(id)
+        """A stream that is running, or whose end is being written, for the one whose it is."""
+        stream = self.running.get(id) or self._closing.get(id)
         return stream if stream is not None and same(stream.asker.owner, owner) else None
 
     def left_alone(self, key: bytes) -> Stream | None:
