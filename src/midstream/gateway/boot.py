@@ -3,6 +3,7 @@
 Rule: what was shown is not changed, and nothing is asked for with credentials that the asker did not bring.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 from midstream.gateway import begun, opening
@@ -15,6 +16,9 @@ from midstream.protocol.dialects import dump, parse
 from midstream.protocol.events import Fields
 from midstream.recovery.past import Past, PastAttempt
 
+ADOPTIONS_MAX = 256
+"""Streams that are adopted at once at the start: what they showed is in memory for that time."""
+
 
 class Lobby:
     """The streams that wait to be adopted."""
@@ -23,25 +27,40 @@ class Lobby:
         self._hub = hub
         self._journal = journal
         self._waiting: dict[str, Info] = {}
+        self._adopting: dict[str, asyncio.Task[Stream | None]] = {}
 
     async def open_up(self) -> None:
         """At start: adopts what the gateway's own credentials made, and remembers the rest."""
-        for info in await self._journal.open_streams():
-            records = await self._journal.read_all(info.id)
-            found = _opening(records)
-            if found is None:
-                await self._give_up(info.id)
-            elif found.own_credentials:
-                await self._adopt(info, found, records, Asker(info.owner, found.client))
-            else:
-                self._waiting[info.id] = info
+        left = await self._journal.open_streams()
+        # Many at a time: each of them waits until the disk knows of its new writer.
+        for at in range(0, len(left), ADOPTIONS_MAX):
+            await asyncio.gather(*map(self._open_up, left[at : at + ADOPTIONS_MAX]))
+
+    async def _open_up(self, info: Info) -> None:
+        records = await self._journal.read_all(info.id)
+        found = _opening(records)
+        if found is None:
+            await self._give_up(info.id)
+        elif found.own_credentials:
+            await self._adopt(info, found, records, Asker(info.owner, found.client))
+        else:
+            self._waiting[info.id] = info
 
     async def adopt(self, info: Info, asker: Asker) -> Stream | None:
         """The stream, for the client that came back to it; ``None`` where nobody can go on with it."""
-        if (running := self._hub.find_running(info.id, asker.owner)) is not None:
-            return running
         if not same(info.owner, asker.owner):
             return None
+        if (running := self._hub.find_running(info.id, asker.owner)) is not None:
+            return running
+        # Two who come back at once must not become two writers, the second of which takes the place of the first.
+        task = self._adopting.get(info.id)
+        if task is None:
+            task = self._adopting[info.id] = asyncio.create_task(self._come_back(info, asker))
+            task.add_done_callback(lambda _: self._adopting.pop(info.id))
+        # One of them may leave meanwhile.
+        return await asyncio.shield(task)
+
+    async def _come_back(self, info: Info, asker: Asker) -> Stream | None:
         records = await self._journal.read_all(info.id)
         found = _opening(records)
         if found is None:
