@@ -31,6 +31,8 @@ PENDING_BYTES_MAX = 1 << 20
 """So much may wait for the journal: a disk writes it in a tick. Above it the upstream is not read from."""
 _RESUME_S = 0.02
 """Two ticks of the journal."""
+_RECORDED_S = 0.002
+"""Between two looks whether the journal holds an attempt: it takes a tick, and what the disk takes."""
 _LAST_BYTES_S = 1.0
 """How long a connection may take to end a body whose message is complete, so that it can be used again."""
 _NEVER = float("inf")
@@ -290,6 +292,8 @@ class Producer:
 
     async def _ask(self, wait: Open) -> None:
         upstream = self._upstreams[wait.upstream]
+        if len(self._engine.history.attempts) > 1:
+            await self._recorded()
         try:
             credentials = self._asker.credentials_for(upstream, self._call)
             request: OutRequest = await upstream.request(self._call, wait.body, credentials)
@@ -303,6 +307,14 @@ class Producer:
                 self._exchange = self._pool.exchange(request, self, connect_s=wait.connect_s)
             except ValueError as problem:
                 self._cannot_ask(BadCall(f"the request cannot be sent on: {problem}"))
+
+    async def _recorded(self) -> None:
+        """Waits until the journal holds the attempt, so that a crash loop asks no more often than the limits say.
+
+        Not for the first one: it becomes durable with the stream itself, or nobody knows of either.
+        """
+        while self._writer.pending_bytes:
+            await asyncio.sleep(_RECORDED_S)
 
     def _cannot_ask(self, problem: CannotAsk) -> None:
         """The answer is one that a service would give."""
