@@ -79,7 +79,7 @@ def test_a_running_stream_is_read_on_where_its_reader_broke_off() -> None:
 def test_many_readers_see_the_same_frames() -> None:
     async def story() -> None:
         async with standing("ok", pace_s=0.005) as st:
-            first = await begun(st, 2)
+            first = await begun(st, 8)
             others = [await again(st, first, str(after)) for after in range(8)]
             whole = numbered(await first.frames())
             for after, other in enumerate(others):

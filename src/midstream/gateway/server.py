@@ -136,17 +136,21 @@ class DataPlane:
                 return _send(response, no_such_stream())
             if info.ended:
                 return self._attach_ended(target.stream_id, after, info.offset, response)
+            if info.lossy:
+                return _send(response, refusal(410, "the journal could not keep the rest of this stream"))
             stream = await self.lobby.adopt(info, asker)
             if stream is None:  # nobody can go on with it: its end is about to be written
                 return self.hub.attach(head_of(info.id), None, response, after=after)
         refused = self.hub.too_many_readers(stream)
+        if refused is None and stream.producer is not None and after > stream.producer.offset:
+            refused = _behind_its_end(stream.producer.offset)
         if refused is not None:
             return _send(response, refused)
         self.hub.attach(stream.head, stream, response, after=after)
 
     def _attach_ended(self, id: str, after: int, offset: int, response: Response) -> None:
         if after > offset:
-            return _send(response, refusal(400, f"the stream has {offset:,} frames, and Last-Event-ID is behind them"))
+            return _send(response, _behind_its_end(offset))
         self.hub.attach(head_of(id), None, response, after=after)
 
     async def _delete(self, target: Target, asker: Asker, response: Response) -> None:
@@ -164,6 +168,11 @@ class DataPlane:
 def _asked(call: Call) -> bytes:
     """What makes two requests equal."""
     return b"\n".join((call.path.encode(), call.query.encode(), call.raw or b""))
+
+
+def _behind_its_end(offset: int) -> Refusal:
+    """For who has seen what the journal lost: with durability that is less than full, and a crash."""
+    return refusal(400, f"the stream has {offset:,} frames, and Last-Event-ID is behind them")
 
 
 def _send(response: Response, refused: Refusal) -> None:
