@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from midstream.faults.catalogue import KINDS, Kind, Wire
 from midstream.faults.reply import Reply
 from midstream.faults.server import FaultServer
-from tests.gateway.gateways import Gateway, running
+from tests.gateway.gateways import FAST, Gateway, running
 
 Form = Literal["once", "always"]
 FORMS: tuple[Form, ...] = ("once", "always")
@@ -131,12 +131,13 @@ def stories(road: Road, forms: Sequence[Form] = FORMS) -> list[Story]:
 
 
 @contextmanager
-def upstream_gateway(faults: FaultServer, upstream: Wire) -> Iterator[Gateway]:
-    """A gateway of fast policy in front of the faults, which it takes for an upstream of this kind."""
-    if upstream == "sse":
-        with running(faults.url) as gateway:
-            yield gateway
-        return
-    config = f'[upstreams."{BEDROCK_UPSTREAM}"]\nbase_url = "{faults.url}"\n'
-    with running(BEDROCK_UPSTREAM, config=config) as gateway:
+def upstream_gateway(faults: FaultServer, upstream: Wire, own: Mapping[str, str] | None = None) -> Iterator[Gateway]:
+    """A gateway of fast policy in front of the faults, which it takes for an upstream of this kind.
+
+    ``own``: variables with credentials of its own.
+    """
+    env = {**FAST, **(own or {})}
+    name = faults.url if upstream == "sse" else BEDROCK_UPSTREAM
+    config = f'[upstreams."{name}"]\nbase_url = "{faults.url}"\n' if upstream == "bedrock" else ""
+    with running(name, env=env, config=config) as gateway:
         yield gateway
