@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from midstream.gateway.http.connect import TUNNEL_HEAD_BYTES_MAX, open_socket
+from midstream.gateway.http import connect, tls
+from midstream.gateway.http.connect import TUNNEL_HEAD_BYTES_MAX, ConnectFailed, open_socket
 from midstream.gateway.http.outbound import Origin, Proxies
 from tests.gateway.http.authority import server_context, trusting
 from tests.gateway.http.proxy import ConnectProxy
@@ -82,6 +83,43 @@ def test_a_silent_address_does_not_hold_up_the_next(run: Run) -> None:
                 assert raw.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
                 raw.close()
                 await settled()
+
+    run(story())
+
+
+@on_both_loops
+def test_where_no_address_answers_the_first_failure_counts(run: Run) -> None:
+    async def story() -> None:
+        addresses = [(socket.AF_INET, ("127.0.0.1", refusing_port())) for _ in range(3)]
+        with pytest.raises(ConnectFailed) as failed:
+            await open_socket(addresses)
+        assert (failed.value.reason, failed.value.detail) == ("connect", "ConnectionRefusedError")
+
+    run(story())
+
+
+@on_both_loops
+def test_of_two_addresses_that_answer_one_is_kept(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connect, "STAGGER_S", 0)
+
+    async def story() -> None:
+        async with Server() as server:
+            raw = await open_socket([(socket.AF_INET, ("127.0.0.1", server.port))] * 4)
+            await until(lambda: server.connections and server.open == 1)
+            raw.close()
+            await until(lambda: server.open == 0)
+
+    run(story())
+
+
+@on_both_loops
+def test_whatever_goes_wrong_before_there_is_a_connection_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        async with pooled() as pool:
+            monkeypatch.setattr(tls, "client_context", lambda: 1 / 0)
+            heard, exchange = ask(pool, post(Origin("https", "127.0.0.1", 1)))
+            await heard.over()
+            assert (heard.end, heard.detail, exchange.sent) == ("connect", "ZeroDivisionError", False)
 
     run(story())
 
@@ -218,10 +256,10 @@ SECRET = b"Basic dXNlcjpzM2NyZXQ="
 @pytest.mark.parametrize("secure", [False, True], ids=["http proxy", "https proxy"])
 def test_https_goes_through_a_tunnel(run: Run, secure: bool, authorization: bytes | None) -> None:
     async def story() -> None:
-        tls = server_context("localhost") if secure else None
+        context = server_context("localhost") if secure else None
         async with (
             Server(tls=server_context("api.example")) as server,
-            ConnectProxy(server, tls=tls, authorization=authorization) as proxy,
+            ConnectProxy(server, tls=context, authorization=authorization) as proxy,
             pooled(ssl_context=trusting(), proxies=through(proxy)) as pool,
         ):
             for _ in range(2):

@@ -64,6 +64,22 @@ def test_what_is_idle_for_too_long_is_closed(run: Run) -> None:
 
 
 @on_both_loops
+def test_each_idle_connection_is_closed_in_its_own_time(run: Run) -> None:
+    async def story() -> None:
+        held = Answer(OK.data, held=True)
+        async with Server(held, OK) as server, pooled(PoolLimits(idle_s=0.04)) as pool:
+            late, _ = ask(pool, post(server.origin()))
+            await until(lambda: server.asked)
+            await answer_to(pool, post(server.origin()))
+            await asyncio.sleep(0.02)
+            server.go.set()
+            await late.over()
+            await until(lambda: pool.connections == 0 and server.open == 0)
+
+    run(story())
+
+
+@on_both_loops
 def test_what_was_idle_for_too_long_is_not_used_though_nobody_closed_it_yet(run: Run) -> None:
     async def story() -> None:
         async with Server() as server, pooled(PoolLimits(idle_s=0.001)) as pool:

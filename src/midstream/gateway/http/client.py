@@ -159,10 +159,12 @@ class ClientConnection(asyncio.Protocol):
             problem = _what_is_wrong(broken)
         if self._head_due:
             self._open()
-        parts, listener = self._parts, self._listener
+        parts = self._parts
         if not parts:
             self._quiet_bytes += len(data)
-        elif listener is not None:
+        else:
+            listener = self._listener
+            assert listener is not None  # who cancels leaves no parts
             self._quiet_bytes = 0
             if len(parts) == 1:
                 body = parts.pop()
