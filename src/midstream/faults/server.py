@@ -315,6 +315,8 @@ class _Stage:
         until = loop.time() + FLUSH_S_MAX
         while (transport.get_write_buffer_size() or _unsent_bytes(raw)) and loop.time() < until:
             await asyncio.sleep(0.001)
+        if raw.fileno() < 0:
+            raise _Gone  # the client was faster
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
         raise _Gone
@@ -328,7 +330,7 @@ def _unsent_bytes(raw: socket.socket) -> int:
 
         size = bytearray(4)
         fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, size)
-    except (ImportError, AttributeError, OSError):
+    except (ImportError, AttributeError, OSError, ValueError):  # the last one of a socket that is closed
         return 0
     unsent: int = struct.unpack("i", size)[0]
     return unsent
