@@ -8,15 +8,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from midstream.gateway.frames import Wire, behind, ping
+from midstream.gateway.frames import Wire, behind, encoded, ping
 from midstream.gateway.http.heads import Headers
 from midstream.gateway.http.inbound import Response
 from midstream.gateway.metrics import Totals
+from midstream.gateway.upstreams.errors import error_frame
 from midstream.journal.port import Journal, Kind, Record
 from midstream.protocol.dialects import parse
 
 if TYPE_CHECKING:
     from midstream.gateway.endings import Refusal
+
+_ENDING = "the gateway ends, and the stream waits for the next one: read on with Last-Event-ID, or ask again"
 
 READ_BYTES_MAX = 64 * 1024
 """So much is read from the journal at once: as much as a socket takes."""
@@ -68,6 +71,15 @@ _OWN = frozenset(
     b" set-cookie alt-svc strict-transport-security".split()
 )
 """Headers that describe the upstream's connection or framing, not the reply."""
+
+
+def _given_up(wire: Wire) -> bytes:
+    """The error for who comes back to a stream that was ended because nobody did."""
+    error = {"type": "api_error", "message": "the stream was given up, as nobody was reading it; ask again"}
+    mark = {"midstream": {"exhausted": True}}
+    if wire == "eventstream":
+        return error_frame(error["type"], error["message"], mark)
+    return encoded({"type": "error", "error": {**error, **mark}}, wire)
 
 
 class Reader:
@@ -238,13 +250,14 @@ class Reader:
 
     def _end(self, ending: Record) -> None:
         fields = parse(ending.data)
-        if isinstance(fields, dict) and fields.get("outcome") == "complete":
-            if not self._response.started:
-                self._answer()
+        outcome = fields.get("outcome") if isinstance(fields, dict) else None
+        if not self._response.started:
+            self._answer()
+        if outcome == "complete":
             self._response.end()
         else:
-            if not self._response.started:
-                self._answer()
+            if outcome != "failed":  # of a stream that failed, the error is its last frame
+                self._response.write(_given_up(self._head.wire))
             self._response.abort()
         self._leave(True)
 
@@ -256,10 +269,19 @@ class Reader:
         self._leave(False)
 
     def stop(self) -> None:
-        """The process ends: the consumer may come back to the next one."""
-        if not self._over:
+        """The process ends: the consumer may come back to the next one.
+
+        It is told so by an event without a number, which is in no journal: behind proxies that close a broken body
+        cleanly, nothing else tells a stream that was left from one that is whole.
+        """
+        if self._over:
+            return
+        if not self._response.started:
+            self._response.send(503, [JSON_BODY, (b"retry-after", b"1")], envelope(503, _ENDING))
+        else:
+            self._response.write(failed_frame("api_error", _ENDING, self._head.wire))
             self._response.abort()
-            self._leave(False)
+        self._leave(False)
 
     def _leave(self, got_all: bool) -> None:
         if self._over:
@@ -272,3 +294,10 @@ class Reader:
         self._early = self._timer = self._stall = None
         self._response.on_gone = self._response.on_drained = None
         self._on_left(self, got_all)
+
+
+def failed_frame(kind: str, message: str, wire: Wire) -> bytes:
+    """An error as a frame without a number."""
+    if wire == "eventstream":
+        return error_frame(kind, message)
+    return encoded({"type": "error", "error": {"type": kind, "message": message}}, wire)
