@@ -101,6 +101,10 @@ every-cut: $(TEST) ## every capture, cut at every byte, by every fault: hours; r
 seams: $(TEST) ## how well two texts are joined, on the corpus, for every style of model; SHARE=0.01 draws
 	@$(RUN) -m bench.seams $(if $(SHARE),--share $(SHARE)) $(ARGS)
 
+.PHONY: crash
+crash: $(TEST) ## kill -9 a gateway at drawn moments, with streams running: N=n kills (200), SEED=n
+	@$(RUN) -m bench.crash $(if $(N),--kills $(N)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 .PHONY: mutants
 mutants: $(TEST) ## that the checks can fail: named mutations, each of which turns its check red
 	@$(RUN) -m bench.mutants $(ARGS)

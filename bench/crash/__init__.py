@@ -1,0 +1,1 @@
+"""`kill -9` of the gateway at drawn moments, and what its clients read afterwards."""
