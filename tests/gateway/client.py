@@ -106,7 +106,7 @@ async def ask(
     host, _, port = url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"{method} {path} HTTP/{version}", f"Host: {host}"]
+    lines = [f"{method} {path} HTTP/{version}", f"Host: {headers.pop('host', host)}"]
     if body is not None:
         lines.append(f"Content-Length: {len(data)}")
     if "x_api_key" not in headers and "authorization" not in headers:

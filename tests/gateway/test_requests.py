@@ -7,6 +7,7 @@ from midstream.gateway.requests import (
     Target,
     What,
     engine_request,
+    from_elsewhere,
     is_signed,
     last_event_id,
     make_call,
@@ -140,3 +141,21 @@ def test_from_where_a_consumer_reads_on(value: bytes, after: int) -> None:
 def test_what_is_no_number_of_a_frame_is_refused(value: bytes) -> None:
     refused = last_event_id([(b"last-event-id", value)])
     assert isinstance(refused, Refusal) and refused.status == 400
+
+
+@pytest.mark.parametrize(
+    ("headers", "elsewhere"),
+    [
+        ([(b"host", b"127.0.0.1:8100")], False),
+        ([(b"host", b"[::1]:8100")], False),
+        ([(b"host", b"localhost")], False),
+        ([], False),
+        ([(b"host", b"localhost"), (b"origin", b"https://example.com")], True),
+        ([(b"host", b"localhost"), (b"origin", b"null")], True),
+        ([(b"host", b"rebound.example.com")], True),
+        ([(b"host", b"127.0.0.1.example.com:8100")], True),
+        ([(b"host", b"\xff")], True),
+    ],
+)
+def test_a_page_of_somebodys_is_told_from_a_program(headers: list[tuple[bytes, bytes]], elsewhere: bool) -> None:
+    assert from_elsewhere(headers) is elsewhere

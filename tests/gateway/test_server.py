@@ -164,3 +164,18 @@ def test_a_stream_that_runs_cannot_be_removed_by_others_and_ends_when_its_owner_
             await answer.close()
 
     run(story)
+
+
+@pytest.mark.parametrize(
+    ("headers", "own"),
+    [({}, True), ({"origin": "https://example.com"}, False), ({"host": "rebound.example.com"}, False)],
+)
+def test_a_web_page_does_not_get_the_gateways_own_credentials(headers: dict[str, str], own: bool) -> None:
+    async def story() -> None:
+        async with standing("ok", environ={"ANTHROPIC_API_KEY": "sk-own"}) as st:
+            answer = await ask(st.url, x_api_key="", authorization="", **headers)
+            (attempt,) = st.faults.service.requests
+            assert ("sk-own" in repr(attempt.headers)) is own
+            await answer.close()
+
+    run(story)

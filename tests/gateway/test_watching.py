@@ -1,5 +1,6 @@
 """What is told of the gateway, and what the second port is told when it asks."""
 
+import asyncio
 import io
 import json
 
@@ -63,11 +64,27 @@ def test_what_happened_is_counted() -> None:
             answer = await ask(st.url)
             await answer.read()
             await answer.close()
+            refused = await ask(st.url, "GET", "/nothing", None)
+            await refused.close()
             text = st.gateway.watching.metrics.exposition().decode()
             assert 'midstream_streams_ended_total{outcome="complete"} 1.0' in text
             assert 'midstream_recoveries_total{kind="disconnected",plan="continue"} 1.0' in text
+            assert "midstream_silence_seconds_count 1.0" in text
+            assert 'midstream_requests_refused_total{status="404"} 1.0' in text
             begin = 'midstream_bytes_total{direction="to_clients"'
             sent = next(line for line in text.splitlines() if line.startswith(begin))
             assert float(sent.split()[-1]) >= len(answer.body)
+
+    run(story)
+
+
+def test_an_upstream_that_may_be_asked_again_does_not_keep_the_gateway_unready() -> None:
+    async def story() -> None:
+        async with standing(breaker_failures=1, breaker_open_s=0.2) as st:
+            watching, (breaker,) = st.gateway.watching, st.gateway.hub.routing.breakers
+            breaker.failed(asyncio.get_running_loop().time())
+            assert list(watching.breakers().values()) == ["open"]
+            await asyncio.sleep(0.3)
+            assert list(watching.breakers().values()) == ["half_open"]
 
     run(story)

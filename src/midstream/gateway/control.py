@@ -4,13 +4,13 @@ Rule: reads only, and tells nothing of contents or credentials.
 """
 
 import heapq
-import ipaddress
 from collections.abc import Awaitable, Callable
 
 import msgspec
 from aiohttp import web
 
 from midstream.gateway.metrics import CONTENT_TYPE, Metrics
+from midstream.gateway.requests import is_local
 from midstream.gateway.rules import busy
 from midstream.gateway.schema import Address
 from midstream.gateway.view import View, reasons_not_ready
@@ -60,7 +60,7 @@ class Control:
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         """A page in a browser must not read a loopback port by a name of its own that leads here."""
-        if self._listen.loopback and not _local(request.headers.get("host", "")):
+        if self._listen.loopback and not is_local(request.headers.get("host", "")):
             return _json(403, {"error": "ask for this port by its address, or as localhost"})
         return await handler(request)
 
@@ -89,15 +89,3 @@ async def _plain_headers(request: web.Request, response: web.StreamResponse) -> 
     response.headers["x-content-type-options"] = "nosniff"
     # Which versions run is nobody's business.
     response.headers["server"] = "midstream"
-
-
-def _local(host: str) -> bool:
-    """Whether a ``Host`` is an address or ``localhost``, with or without a port; clients before HTTP/1.1 send none."""
-    name = host[1 : host.find("]")] if host.startswith("[") else host.partition(":")[0]
-    if name in ("", "localhost"):
-        return True
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

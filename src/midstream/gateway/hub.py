@@ -59,6 +59,9 @@ class Observer(Protocol):
     def attempt_ended(self, stream: "Stream", record: AttemptRecord, after: Kind | None) -> None:
         """An attempt is over; ``after`` is what had ended the one before it."""
 
+    def stream_spoke(self, silence_s: float) -> None:
+        """A stream goes on, so long after an attempt of it failed."""
+
     def stream_ended(self, stream: "Stream", report: Report) -> None:
         """A stream is over."""
 
@@ -104,6 +107,9 @@ class Stream:
         self.hub.routing.judged(record)
         before = self.producer.attempts[record.number - 2].failure if record.number > 1 and self.producer else None
         self.hub.observer.attempt_ended(self, record, before.kind if before is not None else None)
+
+    def spoke(self, silence_s: float) -> None:
+        self.hub.observer.stream_spoke(silence_s)
 
     def ended(self, report: Report, refusal: Refusal | None) -> None:
         self.head.refusal = refusal

@@ -65,7 +65,16 @@ class Gateway:
         hub = Hub(_limits(settings, watching.metrics.totals), journal, routing, pool, watching)
         lobby = Lobby(hub, journal)
         own_too = settings.listen.loopback and not settings.pass_credentials
-        plane = DataPlane(hub, lobby, owners, tokens, settings.body_bytes_max, settings.policy.connect_s, own_too)
+        plane = DataPlane(
+            hub,
+            lobby,
+            owners,
+            tokens,
+            settings.body_bytes_max,
+            settings.policy.connect_s,
+            own_too,
+            watching.metrics.refused,
+        )
         server = Server(plane.handle, _http_limits(settings))
         return cls(settings, journal, hub, lobby, server, watching, plane)
 

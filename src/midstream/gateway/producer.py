@@ -47,6 +47,9 @@ class Watcher(Protocol):
     def judged(self, record: AttemptRecord) -> None:
         """An attempt is over."""
 
+    def spoke(self, silence_s: float) -> None:
+        """Something new is shown, for the first time since an attempt failed."""
+
     def ended(self, report: Report, refusal: Refusal | None) -> None:
         """The stream is over. ``refusal`` is what to answer where nothing was sent yet. Called before the journal is
         told."""
@@ -56,7 +59,7 @@ class Producer:
     """Drives one engine. The `Listener` of its upstream's responses."""
 
     __slots__ = tuple(
-        "_answered _attempts _asker _call _clock _due _engine _exchange _facts _framer"
+        "_answered _attempts _asker _broke_at _call _clock _due _engine _exchange _facts _framer"
         " _loop _opening _paused _pool _shown _started_at _timer _timer_at _upstream _upstreams _watcher _wire _writer"
         " id over read_bytes shown_bytes".split()
     )
@@ -87,6 +90,7 @@ class Producer:
         self._answered = Answered()
         self._upstream = self._attempts = self._facts = 0
         self._due = self._timer_at = _NEVER
+        self._broke_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._paused = False
 
@@ -99,6 +103,7 @@ class Producer:
     def adopt(self, past: Past) -> None:
         """Goes on where another process was stopped."""
         self._started_at -= past.elapsed_s
+        self._attempts = len(past.attempts)  # judged by the process that made them, or by nobody
         try:
             step = self._engine.adopt(past, self._clock())
         except BrokenPast as problem:
@@ -211,6 +216,9 @@ class Producer:
         if not self._shown:
             self._shown = True
             self._watcher.headed(self._answered.status, self._answered.headers)
+        if self._broke_at:
+            self._watcher.spoke(self._loop.time() - self._broke_at)
+            self._broke_at = 0.0
         writer = self._writer
         self.shown_bytes += len(data)
         writer.append(Record.SHOWN, data, count)
@@ -240,6 +248,8 @@ class Producer:
         done = records[:-1] if type(wait) is Open else records
         for record in done[self._attempts :]:
             self._watcher.judged(record)
+            if record.failure is not None and not self._broke_at:
+                self._broke_at = self._loop.time()
         self._attempts = len(done)
         if type(wait) is Done:
             self._finish(wait.failure)
@@ -348,7 +358,7 @@ class Producer:
         refusal = self._refusal(failure, report) if failure is not None and not self._shown else None
         self._watcher.ended(report, refusal)
         ending = {"outcome": outcome, "failure": described(failure)}
-        if failure is not None:
+        if failure is not None and not self._engine.error_was_shown:
             data, count = self._failed_frame(failure, report)
             self._writer.append(Record.SHOWN, data, count)
         self._writer.append(Record.ENDED, dump(ending))

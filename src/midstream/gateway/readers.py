@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from midstream.gateway.endings import JSON_BODY, envelope
 from midstream.gateway.frames import Wire, behind, encoded, ping
 from midstream.gateway.http.heads import Headers
 from midstream.gateway.http.inbound import Response
@@ -15,10 +16,12 @@ from midstream.gateway.metrics import Totals
 from midstream.gateway.upstreams.errors import error_frame
 from midstream.journal.port import Journal, Kind, Record
 from midstream.protocol.dialects import parse
+from midstream.protocol.events import Fields
 
 if TYPE_CHECKING:
     from midstream.gateway.endings import Refusal
 
+_GIVEN_UP = "the stream was given up, as nobody was reading it; ask again"
 _ENDING = "the gateway ends, and the stream waits for the next one: read on with Last-Event-ID, or ask again"
 
 READ_BYTES_MAX = 64 * 1024
@@ -257,7 +260,7 @@ class Reader:
             self._response.end()
         else:
             if outcome != "failed":  # of a stream that failed, the error is its last frame
-                self._response.write(_given_up(self._head.wire))
+                self._response.write(error_frame_of(_GIVEN_UP, self._head.wire, exhausted=True))
             self._response.abort()
         self._leave(True)
 
@@ -279,7 +282,7 @@ class Reader:
         if not self._response.started:
             self._response.send(503, [JSON_BODY, (b"retry-after", b"1")], envelope(503, _ENDING))
         else:
-            self._response.write(failed_frame("api_error", _ENDING, self._head.wire))
+            self._response.write(error_frame_of(_ENDING, self._head.wire, exhausted=False))
             self._response.abort()
         self._leave(False)
 
@@ -296,8 +299,9 @@ class Reader:
         self._on_left(self, got_all)
 
 
-def failed_frame(kind: str, message: str, wire: Wire) -> bytes:
-    """An error as a frame without a number."""
+def error_frame_of(message: str, wire: Wire, *, exhausted: bool) -> bytes:
+    """An error as a frame without a number. ``exhausted``: a midstream further down need not try again."""
+    more: Fields = {"midstream": {"exhausted": True}} if exhausted else {}
     if wire == "eventstream":
-        return error_frame(kind, message)
-    return encoded({"type": "error", "error": {"type": kind, "message": message}}, wire)
+        return error_frame("api_error", message, more)
+    return encoded({"type": "error", "error": {"type": "api_error", "message": message, **more}}, wire)

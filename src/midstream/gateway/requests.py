@@ -3,6 +3,7 @@
 Rule: no I/O. What a client sends is either understood here, or refused here with the API's own envelope.
 """
 
+import ipaddress
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -141,3 +142,21 @@ def last_event_id(headers: Headers) -> int | Refusal:
     if not value.isdigit() or len(value) > ID_CHARS_MAX:
         return refusal(400, "Last-Event-ID is not the number of a frame")
     return int(value)
+
+
+def from_elsewhere(headers: Headers) -> bool:
+    """Whether a page of somebody's may have sent this: by a browser, or to a name of its own that leads here."""
+    host = (first(headers, b"host") or b"").decode("latin-1")
+    return first(headers, b"origin") is not None or not is_local(host)
+
+
+def is_local(host: str) -> bool:
+    """Whether a ``Host`` is an address or ``localhost``, with or without a port; clients before HTTP/1.1 send none."""
+    name = host[1 : host.find("]")] if host.startswith("[") else host.partition(":")[0]
+    if name in ("", "localhost"):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

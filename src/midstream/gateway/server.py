@@ -4,6 +4,7 @@ Rule: one short task for each request; a stream then runs by callbacks, and noth
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from midstream.gateway.asker import Asker
@@ -17,6 +18,7 @@ from midstream.gateway.passthrough import pass_on
 from midstream.gateway.requests import (
     Target,
     What,
+    from_elsewhere,
     is_signed,
     last_event_id,
     make_call,
@@ -43,17 +45,19 @@ class DataPlane:
     connect_s: float
     own_too: bool
     """Only this machine can ask: clients without credentials of use may have the gateway's own."""
+    on_refused: Callable[[int], None]
+    """Told the status of every request that is refused here."""
 
     async def handle(self, request: Request, response: Response) -> None:
         """One request."""
         target = target_of(request.method, request.path)
         if isinstance(target, Refusal):
-            return _send(response, target)
+            return self._refuse(response, target)
         if target.what is What.PROBE:
             return response.send(200, [(b"content-type", b"text/plain")], b"midstream\n")
         asker = self._asker(request.headers)
         if isinstance(asker, Refusal):
-            return _send(response, asker)
+            return self._refuse(response, asker)
         match target.what:
             case What.STREAM if request.method == "GET":
                 await self._read(target, asker, request, response)
@@ -65,11 +69,15 @@ class DataPlane:
             case _:
                 await self._messages(target, asker, request, response)
 
+    def _refuse(self, response: Response, refused: Refusal) -> None:
+        self.on_refused(refused.status)
+        response.send(refused.status, refused.headers, refused.body)
+
     def _asker(self, headers: Headers) -> Asker | Refusal:
         """Who asks, or why they may not."""
         if self.tokens is None:
             owner, brought = self.owners.owner_of_headers(headers), client_credentials(headers)
-            return Asker(owner, brought=brought, own_too=self.own_too)
+            return Asker(owner, brought=brought, own_too=self.own_too and not from_elsewhere(headers))
         client = self.tokens.who(headers)
         if client is None:
             return refusal(401, "the gateway does not know this token", type="authentication_error")
@@ -81,7 +89,7 @@ class DataPlane:
         raw = await request.body(self.body_bytes_max)
         call = make_call(target, request.method, request.path, request.query, request.headers, raw)
         if not call.fields and raw.strip() != b"{}":
-            return _send(response, refusal(400, "the body of the request is not a JSON object"))
+            return self._refuse(response, refusal(400, "the body of the request is not a JSON object"))
         if not call.streamed:
             return await self._pass_on(call, asker, request, response)
         key = self.owners.key_of(asker.owner, _asked(call), None)
@@ -92,7 +100,7 @@ class DataPlane:
             return None
         refused = self.hub.refuses(asker)
         if refused is not None:
-            return _send(response, refused)
+            return self._refuse(response, refused)
         signed = is_signed(call, request.headers) and asker.is_needed(self.hub.routing.upstreams, call)
         stream = self.hub.open(call, asker, key, signed=signed)
         self.hub.attach(stream.head, stream, response, fresh=True)
@@ -128,16 +136,16 @@ class DataPlane:
     async def _read(self, target: Target, asker: Asker, request: Request, response: Response) -> None:
         after = last_event_id(request.headers)
         if isinstance(after, Refusal):
-            return _send(response, after)
+            return self._refuse(response, after)
         stream = self.hub.find_running(target.stream_id, asker.owner)
         if stream is None:
             info = await self.hub.journal.find(target.stream_id)
             if info is None or not same(info.owner, asker.owner):
-                return _send(response, no_such_stream())
+                return self._refuse(response, no_such_stream())
             if info.ended:
                 return self._attach_ended(target.stream_id, after, info.offset, response)
             if info.lossy:
-                return _send(response, refusal(410, "the journal could not keep the rest of this stream"))
+                return self._refuse(response, refusal(410, "the journal could not keep the rest of this stream"))
             stream = await self.lobby.adopt(info, asker)
             if stream is None:  # nobody can go on with it: its end is about to be written
                 return self.hub.attach(head_of(info.id), None, response, after=after)
@@ -145,24 +153,24 @@ class DataPlane:
         if refused is None and stream.producer is not None and after > stream.producer.offset:
             refused = _behind_its_end(stream.producer.offset)
         if refused is not None:
-            return _send(response, refused)
+            return self._refuse(response, refused)
         self.hub.attach(stream.head, stream, response, after=after)
 
     def _attach_ended(self, id: str, after: int, offset: int, response: Response) -> None:
         if after > offset:
-            return _send(response, _behind_its_end(offset))
+            return self._refuse(response, _behind_its_end(offset))
         self.hub.attach(head_of(id), None, response, after=after)
 
     async def _delete(self, target: Target, asker: Asker, response: Response) -> None:
         info = await self.hub.journal.find(target.stream_id)
         if info is None or not same(info.owner, asker.owner):
-            return _send(response, no_such_stream())
+            return self._refuse(response, no_such_stream())
         stream = self.hub.find_running(target.stream_id, asker.owner)
         if stream is not None and stream.producer is not None:
             stream.producer.cancel()
         if await self.hub.journal.delete(target.stream_id):
             return response.send(204, [], b"")
-        return _send(response, refusal(409, "the stream is still being written; try again in a moment"))
+        return self._refuse(response, refusal(409, "the stream is still being written; try again in a moment"))
 
 
 def _asked(call: Call) -> bytes:
@@ -173,10 +181,3 @@ def _asked(call: Call) -> bytes:
 def _behind_its_end(offset: int) -> Refusal:
     """For who has seen what the journal lost: with durability that is less than full, and a crash."""
     return refusal(400, f"the stream has {offset:,} frames, and Last-Event-ID is behind them")
-
-
-def _send(response: Response, refused: Refusal) -> None:
-    response.send(refused.status, refused.headers, refused.body)
-
-
-__all__ = ["DataPlane"]

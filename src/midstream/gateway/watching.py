@@ -3,6 +3,7 @@
 Rule: told by the hub, asked by the second port; changes nothing.
 """
 
+import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from midstream.gateway.hub import Hub, Stream
 from midstream.gateway.log import Log
 from midstream.gateway.metrics import Metrics
 from midstream.gateway.schema import Address
-from midstream.gateway.startup import announce, reload_tokens
+from midstream.gateway.startup import announce, raise_file_limit, reload_tokens
 from midstream.gateway.tokens import Tokens
 from midstream.gateway.tracing import Tracing
 from midstream.gateway.view import Breaker as State
@@ -41,6 +42,7 @@ class Watching:
         self._settings = settings
         self._names, self._breakers, self._journal = names, breakers, journal
         self._tracing = Tracing(on=settings.otel)
+        self._now = asyncio.get_running_loop().time
         self._hub: Hub | None = None
         self._gateway: Gateway | None = None
         self._control: Control | None = None
@@ -52,6 +54,10 @@ class Watching:
         if self._settings.control_listen is not None:
             self._control = Control(self, self.metrics, self._settings.control_listen)
             self.control = await self._control.start()
+        if (warning := raise_file_limit(self._settings.streams_max)) is not None:
+            self.log.warned(warning)
+        if gateway.plane.tokens is not None and gateway.plane.tokens.warning:
+            self.log.warned(gateway.plane.tokens.warning)
         announce(self.log, self._settings, self._settings.listen._replace(port=gateway.port), self.control)
         if gateway.hub.running:
             self.log.line("info", "adopted", streams=len(gateway.hub.running))
@@ -78,6 +84,9 @@ class Watching:
         stream.span.attempt_ended(record, upstream)
         if record.number > 1:
             self.log.recovered(stream.id, record, upstream, after)
+
+    def stream_spoke(self, silence_s: float) -> None:
+        self.metrics.silence(silence_s)
 
     def stream_ended(self, stream: Stream, report: Report) -> None:
         self.metrics.stream_ended(report)
@@ -124,4 +133,12 @@ class Watching:
         return self._journal.health
 
     def breakers(self) -> Mapping[str, State]:
-        return {name: breaker.state.value for name, breaker in zip(self._names, self._breakers, strict=True)}
+        now, found = self._now(), zip(self._names, self._breakers, strict=True)
+        return {name: _state(breaker, now) for name, breaker in found}
+
+
+def _state(breaker: Breaker, now: float) -> State:
+    """One that is open closes when somebody asks; that the next one may ask is as good to a load balancer."""
+    if breaker.state.value == "open" and not breaker.retry_in_s(now):
+        return "half_open"
+    return breaker.state.value

@@ -322,6 +322,7 @@ def test_a_proxy_that_opens_no_tunnel_is_no_connection(run: Run, name: str) -> N
             await heard.over()
             assert (heard.end, exchange.sent) == ("connect", False)
             assert detail in heard.detail
+            await until(lambda: proxy.writers[0].is_closing() or proxy.gone)
 
     run(story())
 

@@ -182,6 +182,20 @@ def test_an_answer_that_is_no_refusal_does_not_end_the_sending(run: Run) -> None
     run(story())
 
 
+@on_both_loops
+def test_an_answer_that_is_whole_before_the_body_is_ends_both(run: Run) -> None:
+    async def story() -> None:
+        async with Server(Answer(before_body=True), OK) as server, pooled() as pool:
+            heard, exchange = ask(pool, post(server.origin(), None))
+            await heard.over()
+            assert (heard.end, heard.body) == ("ended", b"ok")
+            exchange.send(b"GET /smuggled HTTP/1.1\r\n\r\n")
+            assert (await answer_to(pool, post(server.origin()))).end == "ended"
+            assert [asked.connection for asked in server.asked] == [1, 2]
+
+    run(story())
+
+
 # --- backpressure ---
 
 
@@ -262,6 +276,24 @@ def test_after_a_cancel_nothing_is_told_and_the_server_sees_it_at_once(run: Run,
             exchange.finish()
             await until(lambda: pool.connections == 0 and server.open == 0)
             assert heard.end is None
+
+    run(story())
+
+
+@on_both_loops
+def test_what_is_over_does_not_touch_who_has_its_connection_now(run: Run) -> None:
+    async def story() -> None:
+        async with Server(OK, Answer(OK.data, held=True)) as server, pooled() as pool:
+            first, gone = ask(pool, post(server.origin()))
+            await first.over()
+            second, _ = ask(pool, post(server.origin()))
+            gone.pause()
+            gone.send(b"x")
+            gone.finish()
+            gone.cancel()
+            server.go.set()
+            await second.over()
+            assert (second.end, second.body, server.connections) == ("ended", b"ok", 1)
 
     run(story())
 
