@@ -152,6 +152,12 @@ class Server:
         finally:
             self.open -= 1
 
+    def was_left(self) -> bool:
+        """Whether the client has closed its end of every connection."""
+        # A stream writer that is closed no longer knows its reader.
+        open_ones = [writer.transport for writer in self.writers if not writer.is_closing()]
+        return all(each.get_protocol()._stream_reader.at_eof() for each in open_ones)  # type: ignore[union-attr]
+
     async def respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> bool:
         head = await reader.readuntil(b"\r\n\r\n")
         answer = self.answers[min(len(self.asked), len(self.answers) - 1)]

@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from midstream.gateway.http import connect, tls
+from midstream.gateway.http import connect, pool, tls
+from midstream.gateway.http.client import ClientConnection
 from midstream.gateway.http.connect import TUNNEL_HEAD_BYTES_MAX, ConnectFailed, open_socket
 from midstream.gateway.http.outbound import Origin, Proxies
 from tests.gateway.http.authority import server_context, trusting
@@ -38,8 +40,8 @@ def refusing_port() -> int:
 @on_both_loops
 def test_a_port_where_nobody_listens_refuses(run: Run) -> None:
     async def story() -> None:
-        async with pooled() as pool:
-            heard, exchange = ask(pool, post(Origin("http", "127.0.0.1", refusing_port())))
+        async with pooled() as asking:
+            heard, exchange = ask(asking, post(Origin("http", "127.0.0.1", refusing_port())))
             await heard.over()
             assert (heard.end, heard.detail, exchange.sent) == ("connect", "ConnectionRefusedError", False)
 
@@ -50,8 +52,8 @@ def test_a_port_where_nobody_listens_refuses(run: Run) -> None:
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 64 + ".invalid"])
 def test_a_name_that_is_none_is_a_failure_of_dns(run: Run, host: str) -> None:
     async def story() -> None:
-        async with pooled() as pool:
-            heard, exchange = ask(pool, post(Origin("http", host, 80)))
+        async with pooled() as asking:
+            heard, exchange = ask(asking, post(Origin("http", host, 80)))
             await heard.over()
             assert (heard.end, heard.detail, exchange.sent) == ("dns", "the name was not found", False)
 
@@ -62,8 +64,8 @@ def test_a_name_that_is_none_is_a_failure_of_dns(run: Run, host: str) -> None:
 def test_who_does_not_answer_is_given_up_in_time(run: Run) -> None:
     async def story() -> None:
         with nobody_answers() as port:
-            async with pooled() as pool:
-                heard, exchange = ask(pool, post(Origin("http", "127.0.0.1", port)), 0.05)
+            async with pooled() as asking:
+                heard, exchange = ask(asking, post(Origin("http", "127.0.0.1", port)), 0.05)
                 await heard.over()
                 assert (heard.end, exchange.sent) == ("connect_timeout", False)
 
@@ -115,9 +117,9 @@ def test_of_two_addresses_that_answer_one_is_kept(run: Run, monkeypatch: pytest.
 @on_both_loops
 def test_whatever_goes_wrong_before_there_is_a_connection_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
-        async with pooled() as pool:
+        async with pooled() as asking:
             monkeypatch.setattr(tls, "client_context", lambda: 1 / 0)
-            heard, exchange = ask(pool, post(Origin("https", "127.0.0.1", 1)))
+            heard, exchange = ask(asking, post(Origin("https", "127.0.0.1", 1)))
             await heard.over()
             assert (heard.end, heard.detail, exchange.sent) == ("connect", "ZeroDivisionError", False)
 
@@ -129,8 +131,8 @@ def test_a_host_with_two_addresses_is_reached_at_either(run: Run) -> None:
     """``localhost`` is ::1 as well, where nobody listens."""
 
     async def story() -> None:
-        async with Server() as server, pooled() as pool:
-            assert (await answer_to(pool, post(server.origin("localhost")))).body == b"ok"
+        async with Server() as server, pooled() as asking:
+            assert (await answer_to(asking, post(server.origin("localhost")))).body == b"ok"
 
     run(story())
 
@@ -142,14 +144,36 @@ def test_a_server_that_closes_at_once_was_not_asked(run: Run) -> None:
             writer.close()
 
         closing = await asyncio.start_server(close, "127.0.0.1", 0)
-        async with pooled() as pool:
-            heard, exchange = ask(pool, post(Origin("http", "127.0.0.1", closing.sockets[0].getsockname()[1])))
+        async with pooled() as asking:
+            heard, exchange = ask(asking, post(Origin("http", "127.0.0.1", closing.sockets[0].getsockname()[1])))
             await heard.over()
             # Which it is depends on who is quicker; neither may be taken for an answer.
             assert heard.end in ("connect", "closed", "reset")
             assert exchange.sent == (heard.end != "connect")
         closing.close()
         await settled()
+
+    run(story())
+
+
+@on_both_loops
+def test_a_connection_that_is_closed_before_it_is_used_is_not_written_to(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dial_slowly(*arguments: Any) -> ClientConnection:
+        connection = await connect.dial(*arguments)
+        await until(lambda: connection.is_closing)
+        return connection
+
+    async def story() -> None:
+        monkeypatch.setattr(pool, "dial", dial_slowly)
+        async with Server() as server, pooled() as asking:
+            heard, exchange = ask(asking, post(server.origin()))
+            await until(lambda: server.writers)
+            server.writers[0].close()
+            await heard.over()
+            assert (heard.end, exchange.sent, server.asked) == ("connect", False, [])
+            await until(lambda: asking.connections == 0)
 
     run(story())
 
@@ -163,9 +187,9 @@ def test_tls_is_spoken_and_its_connections_are_kept(run: Run) -> None:
         context = server_context("localhost", "127.0.0.1")
         names: list[str | None] = []
         context.sni_callback = lambda _, name, __: names.append(name)
-        async with Server(tls=context) as server, pooled(ssl_context=trusting()) as pool:
+        async with Server(tls=context) as server, pooled(ssl_context=trusting()) as asking:
             for host in ("localhost", "localhost", "127.0.0.1"):
-                heard = await answer_to(pool, post(server.origin(host)))
+                heard = await answer_to(asking, post(server.origin(host)))
                 assert (heard.end, heard.body) == ("ended", b"ok"), heard.detail
             assert server.connections == 2
             assert names == ["localhost", None]  # an address is no name
@@ -190,8 +214,8 @@ def test_a_certificate_that_is_not_good_is_refused(
 ) -> None:
     async def story() -> None:
         context = server_context(*names, **options)  # type: ignore[arg-type]
-        async with Server(tls=context) as server, pooled(ssl_context=trusting()) as pool:
-            heard, exchange = ask(pool, post(server.origin("localhost")))
+        async with Server(tls=context) as server, pooled(ssl_context=trusting()) as asking:
+            heard, exchange = ask(asking, post(server.origin("localhost")))
             await heard.over()
             assert (heard.end, exchange.sent, server.asked) == ("certificate", False, [])
             assert heard.detail
@@ -203,8 +227,8 @@ def test_a_certificate_that_is_not_good_is_refused(
 @on_both_loops
 def test_without_a_context_the_systems_authorities_decide(run: Run) -> None:
     async def story() -> None:
-        async with Server(tls=server_context("localhost")) as server, pooled() as pool:
-            assert (await answer_to(pool, post(server.origin("localhost")))).end == "certificate"
+        async with Server(tls=server_context("localhost")) as server, pooled() as asking:
+            assert (await answer_to(asking, post(server.origin("localhost")))).end == "certificate"
 
     run(story())
 
@@ -219,8 +243,8 @@ def test_a_server_that_does_not_speak_tls_is_said_not_to(run: Run, greeting: byt
             writer.close()
 
         plain = await asyncio.start_server(greet, "127.0.0.1", 0)
-        async with pooled(ssl_context=trusting()) as pool:
-            heard, exchange = ask(pool, post(Origin("https", "localhost", plain.sockets[0].getsockname()[1])))
+        async with pooled(ssl_context=trusting()) as asking:
+            heard, exchange = ask(asking, post(Origin("https", "localhost", plain.sockets[0].getsockname()[1])))
             await heard.over()
             assert (heard.end, exchange.sent) == ("tls", False)
         plain.close()
@@ -232,8 +256,8 @@ def test_a_server_that_does_not_speak_tls_is_said_not_to(run: Run, greeting: byt
 @on_both_loops
 def test_a_handshake_that_never_ends_is_given_up_in_time(run: Run) -> None:
     async def story() -> None:
-        async with Server(scheme="https") as server, pooled(ssl_context=trusting()) as pool:
-            heard, exchange = ask(pool, post(server.origin("localhost")), 0.05)
+        async with Server(scheme="https") as server, pooled(ssl_context=trusting()) as asking:
+            heard, exchange = ask(asking, post(server.origin("localhost")), 0.05)
             await heard.over()
             assert (heard.end, exchange.sent) == ("connect_timeout", False)
             await until(lambda: server.connections and not server.open)
@@ -260,10 +284,10 @@ def test_https_goes_through_a_tunnel(run: Run, secure: bool, authorization: byte
         async with (
             Server(tls=server_context("api.example")) as server,
             ConnectProxy(server, tls=context, authorization=authorization) as proxy,
-            pooled(ssl_context=trusting(), proxies=through(proxy)) as pool,
+            pooled(ssl_context=trusting(), proxies=through(proxy)) as asking,
         ):
             for _ in range(2):
-                heard = await answer_to(pool, post(Origin("https", "api.example", 443)))
+                heard = await answer_to(asking, post(Origin("https", "api.example", 443)))
                 assert (heard.end, heard.body) == ("ended", b"ok"), heard.detail
             (tunnel,) = proxy.tunnels
             assert tunnel.startswith(b"CONNECT api.example:443 HTTP/1.1\r\nhost: api.example:443\r\n")
@@ -280,10 +304,10 @@ def test_http_is_asked_of_the_proxy_by_its_whole_url(run: Run) -> None:
         async with (
             Server() as server,
             ConnectProxy(server, authorization=SECRET) as proxy,
-            pooled(proxies=through(proxy)) as pool,
+            pooled(proxies=through(proxy)) as asking,
         ):
             for host, port in (("a.example", 80), ("b.example", 8080)):
-                heard = await answer_to(pool, post(Origin("http", host, port)))
+                heard = await answer_to(asking, post(Origin("http", host, port)))
                 assert (heard.end, heard.body) == ("ended", b"proxied")
             # One connection to the proxy serves every origin.
             assert (proxy.connections, proxy.tunnels, server.asked) == (1, [], [])
@@ -316,13 +340,13 @@ def test_a_proxy_that_opens_no_tunnel_is_no_connection(run: Run, name: str) -> N
         async with (
             Server() as server,
             ConnectProxy(server, to_connect=to_connect, then=then, authorization=SECRET) as proxy,
-            pooled(ssl_context=trusting(), proxies=through(proxy)) as pool,
+            pooled(ssl_context=trusting(), proxies=through(proxy)) as asking,
         ):
-            heard, exchange = ask(pool, post(Origin("https", "api.example", 443)))
+            heard, exchange = ask(asking, post(Origin("https", "api.example", 443)))
             await heard.over()
             assert (heard.end, exchange.sent) == ("connect", False)
             assert detail in heard.detail
-            await until(lambda: proxy.writers[0].is_closing() or proxy.gone)
+            await until(proxy.was_left)
 
     run(story())
 
@@ -336,9 +360,9 @@ def test_a_proxy_that_hangs_is_given_up_in_time(run: Run, answer: Answer) -> Non
         async with (
             Server() as server,
             ConnectProxy(server, to_connect=answer.data, then="hang") as proxy,
-            pooled(ssl_context=trusting(), proxies=through(proxy)) as pool,
+            pooled(ssl_context=trusting(), proxies=through(proxy)) as asking,
         ):
-            heard = await answer_to(pool, post(Origin("https", "api.example", 443)), 0.05)
+            heard = await answer_to(asking, post(Origin("https", "api.example", 443)), 0.05)
             assert heard.end == "connect_timeout"
             assert len(proxy.tunnels) == 1
 
@@ -351,8 +375,8 @@ def test_a_certificate_behind_a_proxy_is_checked_too(run: Run) -> None:
         async with (
             Server(tls=server_context("other.example")) as server,
             ConnectProxy(server) as proxy,
-            pooled(ssl_context=trusting(), proxies=through(proxy)) as pool,
+            pooled(ssl_context=trusting(), proxies=through(proxy)) as asking,
         ):
-            assert (await answer_to(pool, post(Origin("https", "api.example", 443)))).end == "certificate"
+            assert (await answer_to(asking, post(Origin("https", "api.example", 443)))).end == "certificate"
 
     run(story())
