@@ -257,7 +257,7 @@ class Breaker:
                 PAGE + b"\n" if cut == "page" else pick(rng, (b"\xff\xfe\x00garbage\n\n", b"data: {]\n\n", b"x" * 40))
             )
         # A line without a name is passed over; with a blank line, what lacked only that before it is a whole frame.
-        feed.hints["passed_over"] = not tail or (cut in ("garbage", "page") and tail[:1] != b"d")
+        feed.hints["passed_over"] = self.sse and (not tail or (cut in ("garbage", "page") and tail[:1] != b"d"))
         feed.hints["ends_a_frame"] = bool(tail) and feed.hints["passed_over"] and tail.endswith(b"\n\n")
         if not whole and tail:  # half a frame before it: what is what depends on the bytes
             kinds |= {"garbled", "truncated", "disconnected", "silent", "stalled", "limit"}
