@@ -1,6 +1,6 @@
 """The way out: HTTP/1.1 to the services, by callbacks; a task lives only while a connection is made.
 
-Rule: this is the face; what stands behind it is imported from nowhere else in the gateway.
+Rule: this is the face, and defines nothing. Who only describes requests imports `origin` alone, which does no I/O.
 """
 
 from midstream.gateway.http.decoding import Decoder, DecodingError, decoder_for
