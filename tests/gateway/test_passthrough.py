@@ -53,6 +53,8 @@ def test_what_is_no_stream_goes_on_as_it_is(method: str, path: str, body: object
         assert one.header("authorization") == "Bearer key"
         sent = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         assert one.body == sent
+        assert one.header("content-length") == (None if body is None else str(len(sent)))
+        assert one.header("transfer-encoding") is None
 
     run(story)
 

@@ -5,10 +5,12 @@ Rule: nothing is changed, nothing is buffered, nothing is tried twice.
 
 import asyncio
 
+import msgspec
+
 from midstream.gateway.endings import JSON_BODY, envelope
 from midstream.gateway.http.heads import Headers, first, without_hop_by_hop
 from midstream.gateway.http.inbound import Request, Response
-from midstream.gateway.http.outbound import Exchange, Pool
+from midstream.gateway.http.outbound import Exchange, OutRequest, Pool
 from midstream.gateway.upstreams.port import Call, CannotAsk, Upstream
 
 ERROR_BYTES_MAX = 1 << 20
@@ -108,12 +110,23 @@ async def pass_on(
         body = envelope(problem.status, str(problem), type=problem.error_type)
         response.send(problem.status, [JSON_BODY], body)
         return
+    if asked.body is None:
+        asked = _framed(asked, request)
     answer = Answer(call, upstream, response)
     exchange = pool.exchange(asked, answer, connect_s=connect_s)
     answer.follow(exchange)
     if asked.body is None:
         await _upload(request, exchange, answer)
     await answer.done
+
+
+def _framed(asked: OutRequest, request: Request) -> OutRequest:
+    """The body goes on framed as it came: of a known length, in chunks, or there is none."""
+    if (length := request.content_length) is not None:
+        return msgspec.structs.replace(asked, headers=[*asked.headers, (b"content-length", b"%d" % length)])
+    if first(request.headers, b"transfer-encoding") is None:
+        return msgspec.structs.replace(asked, body=b"")
+    return asked
 
 
 async def _upload(request: Request, exchange: Exchange, answer: Answer) -> None:
