@@ -3,9 +3,12 @@
 Rule: reads a copy, with SQLite alone; the journal itself is only ever changed as a crash could have changed it.
 """
 
+import json
+import os
 import re
 import shutil
 import sqlite3
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +32,13 @@ class Stored:
     attempts: int = 0
     offset: int = 0
     epoch: int = 0
-    ended: bool = False
+    outcome: str = ""
+    """How it ended."""
+
+    @property
+    def ended(self) -> bool:
+        """It is not open."""
+        return bool(self.outcome)
 
 
 @dataclass
@@ -43,8 +52,11 @@ class Disk:
         return [stream for stream in self.streams if stream.client == client]
 
 
-def look(journal: Path) -> Disk:
-    """What a process that opens the journal now will find. Its files stay as they are."""
+def look(journal: Path, log_bytes: int | None = None) -> Disk:
+    """What a process that opens the journal now will find. Its files stay as they are.
+
+    ``log_bytes``: what it would find if the log ended there.
+    """
     if not journal.exists():
         return Disk()
     with tempfile.TemporaryDirectory(prefix="crash-") as folder:
@@ -52,6 +64,8 @@ def look(journal: Path) -> Disk:
         for suffix in ("", "-wal"):
             if (part := journal.with_name(journal.name + suffix)).exists():
                 shutil.copyfile(part, copy.with_name("copy" + suffix))
+        if log_bytes is not None:
+            os.truncate(copy.with_name("copy-wal"), log_bytes)
         connection = sqlite3.connect(copy)
         try:
             return _read(connection)
@@ -73,7 +87,8 @@ def _read(connection: sqlite3.Connection) -> Disk:
         elif no in found:
             stream = found[no]
             stream.attempts += kind == _ATTEMPT
-            stream.ended = stream.ended or kind == _ENDED
+            if kind == _ENDED:
+                stream.outcome = str(json.loads(data)["outcome"])
             stream.offset = max(stream.offset, first + count - 1)
     return Disk(list(found.values()))
 
@@ -85,6 +100,8 @@ class Log:
     size_bytes: int
     committed_bytes: int
     """Up to the last frame that ends a transaction."""
+    before_bytes: int
+    """Up to the one before it."""
     tail_bytes: int
     """Written after it, for a transaction that did not end."""
     page_bytes: int
@@ -98,13 +115,28 @@ def log_of(journal: Path) -> Log | None:
     if len(data) < _WAL_HEADER_BYTES:
         return None
     page_bytes, salts = int.from_bytes(data[8:12], "big"), data[16:24]
-    at = committed = _WAL_HEADER_BYTES
+    at = committed = before = _WAL_HEADER_BYTES
     while data[at + 8 : at + 16] == salts:
         ends = int.from_bytes(data[at + 4 : at + 8], "big") > 0
         at = min(at + _FRAME_HEADER_BYTES + page_bytes, len(data))
         whole = (at - _WAL_HEADER_BYTES) % (_FRAME_HEADER_BYTES + page_bytes) == 0
-        committed = at if ends and whole else committed
-    return Log(len(data), committed, at - committed, page_bytes, salts)
+        before, committed = (committed, at) if ends and whole else (before, committed)
+    return Log(len(data), committed, before, at - committed, page_bytes, salts)
+
+
+def moved_bytes(journal: Path, log: Log) -> int:
+    """How much of the log stands in the database already: what was moved there had been on the disk before."""
+    shared = journal.with_name(journal.name + "-shm")
+    frames = int.from_bytes(shared.read_bytes()[96:100], sys.byteorder) if shared.exists() else 0
+    return _WAL_HEADER_BYTES + frames * (_FRAME_HEADER_BYTES + log.page_bytes)
+
+
+def tear_last(journal: Path, log: Log, dice: Random) -> None:
+    """Cuts the last transaction short, as if the disk had not been done with it. Only for one that nobody was told of.
+
+    What the log held behind it is of an earlier time, and goes too.
+    """
+    os.truncate(journal.with_name(journal.name + "-wal"), dice.randrange(log.before_bytes, log.committed_bytes))
 
 
 TEARS = ("garbage", "half a frame", "cut off")

@@ -23,7 +23,11 @@ def judge(client: Client, disk: Disk, attempts_total: int) -> Iterator[str]:
         yield f"{most} attempts were made for one stream, {attempts_total} are allowed"
     if client.upstream > recorded + client.made_again:
         yield f"the upstream was asked {client.upstream} times, and the journal knows of {recorded} attempts"
-    if len([stream for stream in stored if stream.id not in client.ids]) > client.made_again:
+    left = {*client.ids[:-1], *client.lost_sight_of}
+    for stream in stored:
+        if stream.id in left and (stream.outcome != "failed" or stream.attempts < attempts_total):
+            yield f"it was given another stream than {stream.id}, which ended {stream.outcome or 'not at all'}"
+    if len([stream for stream in stored if stream.id not in left]) > 1 + client.made_again:
         yield f"{len(stored)} streams were made for it"
     match client.ending:
         case "complete":

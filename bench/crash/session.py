@@ -37,7 +37,21 @@ def settings_of(attempts_total: int) -> dict[str, str]:
         "MIDSTREAM_FIRST_EVENT_S": "10",
         "MIDSTREAM_SILENCE_S": "2",
         "MIDSTREAM_SILENCE_AFTER_PINGS_S": "2",
+        "MIDSTREAM_PROGRESS_S": "4",
+        "MIDSTREAM_PROGRESS_SLOW_S": "4",
     }
+
+
+def knows_all(held: disk.Disk, client: Client) -> bool:
+    """Whether this is all that a client and the upstream were told of its stream."""
+    streams = {stream.id: stream for stream in held.of(client.key)}
+    attempts = sum(stream.attempts for stream in streams.values()) + client.made_again
+    if not client.ids:
+        return client.upstream <= max(1, attempts)
+    stream = streams.get(client.ids[-1])
+    if stream is None or len(client.frames) > stream.offset or client.upstream > attempts:
+        return False
+    return stream.ended or not client.ending
 
 
 @dataclass
@@ -120,10 +134,27 @@ class Run:
         self.counts[f"kill: {moment}" if counted else "further kills before the start was over"] += 1
         log = disk.log_of(gateway.journal)
         self.counts["kills that left half a transaction in the log"] += log is not None and log.tail_bytes > 0
-        if self._dice.random() < 0.5:
+        if log is not None and log.before_bytes < log.committed_bytes and await self._is_secret(log):
+            self.counts["log torn: the last transaction, of which nobody had been told"] += 1
+            disk.tear_last(gateway.journal, log, self._dice)
+        elif self._dice.random() < 0.5:
             self.counts[f"log torn: {disk.tear(gateway.journal, self._dice)}"] += 1
         self._disk = disk.look(gateway.journal)
         self.counts["open streams that a kill left"] += sum(not stream.ended for stream in self._disk.streams)
+        for client in self._clients.values():
+            if client.waits_for and not client.over:
+                self.counts[f"streams that a kill met in {client.waits_for}"] += 1
+            client.waits_for = ""
+
+    async def _is_secret(self, log: disk.Log) -> bool:
+        """Whether nobody was told anything of the last transaction: then a crash of the machine could have torn it."""
+        clients = [client for client in self._clients.values() if not client.over]
+        while any(client.reading for client in clients):  # what was sent before the kill may still be on its way
+            await asyncio.sleep(0.005)
+        if disk.moved_bytes(self.gateway.journal, log) > log.before_bytes:
+            return False
+        before = disk.look(self.gateway.journal, log.before_bytes)
+        return all(knows_all(before, client) for client in self._clients.values())
 
     # Strangers.
 
@@ -175,11 +206,14 @@ class Run:
         if attempt.refused or (attempt.cut and attempt.cut.lost):
             self.wrong(client, f"was asked for wrongly: {attempt.refused or 'what was sent back is not in the reply'}")
         if attempt.number == 1:
+            client.waits_for = "a first request, before any frame"
             self._bells.ring("first attempt")
             return
         self.counts["attempts that continue" if attempt.cut else "attempts that begin again"] += 1
+        client.waits_for = "a resume request, before a frame of it"
         self._bells.ring("resume")
         if attempt.cut and attempt.cut.element:
+            client.waits_for = "a resume request and its seam hold"
             said = len(attempt.cut.anchor) + 2 * len(attempt.cut.element) + 5
             self._bells.ring("seam", Rung(hold_s=max(0.002, said / PIECE_CHARS * client.pace_s)))
 

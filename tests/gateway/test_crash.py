@@ -281,18 +281,30 @@ def test_what_does_not_finish_in_time_is_left_to_the_next_process() -> None:
 # The check itself.
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_a_torn_last_write_takes_nothing_that_was_committed(seed: int, tmp_path: Path) -> None:
-    path, dice = tmp_path / "torn.sqlite3", Random(seed)
+def told_to(folder: Path) -> Path:
+    """A database with a log of twenty transactions, as a killed process leaves it."""
+    path, copy = folder / "alive.sqlite3", folder / "left.sqlite3"
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("CREATE TABLE told (n INTEGER)")
     for n in range(20):
         connection.execute("INSERT INTO told VALUES (?)", (n,))
-    copy = tmp_path / "copy.sqlite3"
-    for suffix in ("", "-wal"):
+    for suffix in ("", "-wal", "-shm"):
         copy.with_name(copy.name + suffix).write_bytes(path.with_name(path.name + suffix).read_bytes())
     connection.close()
+    return copy
+
+
+def rows_of(path: Path) -> list[int]:
+    connection = sqlite3.connect(path)
+    rows = [n for (n,) in connection.execute("SELECT n FROM told ORDER BY n")]
+    connection.close()
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_torn_last_write_takes_nothing_that_was_committed(seed: int, tmp_path: Path) -> None:
+    copy, dice = told_to(tmp_path), Random(seed)
     log = disk.log_of(copy)
     assert log is not None and log.tail_bytes == 0 and log.committed_bytes == log.size_bytes
     if seed % 2:  # half of a transaction stands there already
@@ -301,9 +313,16 @@ def test_a_torn_last_write_takes_nothing_that_was_committed(seed: int, tmp_path:
         torn = disk.log_of(copy)
         assert torn is not None and torn.tail_bytes == 24 + log.page_bytes
     assert disk.tear(copy, dice) in (*disk.TEARS, "nothing to cut off")
-    again = sqlite3.connect(copy)
-    assert [n for (n,) in again.execute("SELECT n FROM told ORDER BY n")] == list(range(20))
-    again.close()
+    assert rows_of(copy) == list(range(20))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_last_transaction_that_is_cut_short_is_gone_and_nothing_else(seed: int, tmp_path: Path) -> None:
+    copy = told_to(tmp_path)
+    log = disk.log_of(copy)
+    assert log is not None and disk.moved_bytes(copy, log) == 32
+    disk.tear_last(copy, log, Random(seed))
+    assert rows_of(copy) == list(range(19))
 
 
 @pytest.mark.slow
