@@ -268,7 +268,9 @@ def test_what_does_not_finish_in_time_is_left_to_the_next_process() -> None:
             assert await asyncio.to_thread(gateway.terminate, 40.0) == 0
             frames = await answer.frames()
             await answer.close()
-            # Neither an end nor an error: the reply goes on, in another process.
+            # No end: an error that is no frame of the stream says that the reply goes on, in another process.
+            told = frames.pop()
+            assert (told.name, told.id) == ("error", "")
             assert not answer.whole and {frame.name for frame in frames} <= {
                 "message_start", "content_block_start", "content_block_delta", "ping",
             }  # fmt: skip
