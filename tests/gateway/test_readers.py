@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import socket
 
 import pytest
 
 from midstream.faults.reply import Reply
 from midstream.gateway.readers import Head
-from tests.gateway.client import ask, frames_of, numbered, text_of
+from tests import wire
+from tests.gateway.client import ASKED, ask, frames_of, numbered, text_of
 from tests.gateway.inprocess import run, standing
 
 pytestmark = pytest.mark.sockets
@@ -149,5 +151,63 @@ def test_what_a_client_reads_is_the_upstreams_bytes_but_for_the_numbers() -> Non
             assert [frame.data for frame in frames_of(plain)][1:] == strip[1:]  # the message's id differs
             await direct.close()
             await through.close()
+
+    run(story)
+
+
+LONG = Reply.from_events(wire.whole(wire.text(0, *(f"{n} {'and on ' * 100}" for n in range(600)))))
+"""More than what kernels hold for a small receive buffer, by far."""
+
+
+async def asked_with_a_small_buffer(url: str) -> socket.socket:
+    """A request whose answer nobody reads yet."""
+    raw, loop = socket.socket(), asyncio.get_running_loop()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.setblocking(False)
+    await loop.sock_connect(raw, ("127.0.0.1", int(url.rpartition(":")[2])))
+    body = json.dumps(ASKED).encode()
+    head = f"POST /v1/messages HTTP/1.1\r\nhost: g\r\nx-api-key: sk-test\r\ncontent-length: {len(body)}\r\n\r\n"
+    await loop.sock_sendall(raw, head.encode() + body)
+    return raw
+
+
+def test_a_reader_that_takes_a_little_all_the_time_is_not_left() -> None:
+    async def story() -> None:
+        limits = {"reader_backlog_bytes_max": 65536, "reader_stall_s": 0.6}
+        async with standing("ok", LONG, **limits) as st:
+            loop, got = asyncio.get_running_loop(), b""
+            raw = await asked_with_a_small_buffer(st.url)
+            until = loop.time() + 2.5
+            while loop.time() < until:  # in all this time, too little to bring its backlog down once
+                got += await loop.sock_recv(raw, 1000)
+                await asyncio.sleep(0.04)
+            assert st.gateway.hub.readers == 1
+            while data := await loop.sock_recv(raw, 1 << 20):
+                got += data
+                if got.endswith(b"0\r\n\r\n"):
+                    break
+            assert got.count(b"message_stop") == 2 and got.endswith(b"0\r\n\r\n")
+            raw.close()
+
+    run(story)
+
+
+def test_a_reader_that_stops_is_left_after_a_while_and_can_come_back() -> None:
+    async def story() -> None:
+        limits = {"reader_backlog_bytes_max": 65536, "reader_stall_s": 0.3, "on_leave": "finish"}
+        async with standing("ok", LONG, **limits) as st:
+            raw = await asked_with_a_small_buffer(st.url)
+            loop = asyncio.get_running_loop()
+            head = await loop.sock_recv(raw, 2000)
+            while not st.gateway.hub.readers:
+                await asyncio.sleep(0.01)
+            while st.gateway.hub.readers:
+                await asyncio.sleep(0.01)
+            id = head.partition(b"midstream-stream-id: ")[2].partition(b"\r\n")[0].decode()
+            back = await ask(st.url, "GET", f"/midstream/streams/{id}", None, last_event_id="1")
+            frames = await back.frames()
+            assert back.whole and text_of(frames) == LONG.text
+            await back.close()
+            raw.close()
 
     run(story)

@@ -304,6 +304,11 @@ class Hub:
     # The end of the process.
 
     @property
+    def readers(self) -> int:
+        """How many there are; those of streams that are over, too."""
+        return len(self._readers)
+
+    @property
     def busy(self) -> bool:
         """Whether a stream runs, or is still being read."""
         return bool(self.running or self._readers)

@@ -105,6 +105,7 @@ class Reader:
         "_sent_at",
         "_stall",
         "_timer",
+        "_untaken_bytes",
     )
 
     def __init__(
@@ -125,6 +126,7 @@ class Reader:
         self._early = self._timer = self._stall = None  # type: asyncio.TimerHandle | None
         self._reading: asyncio.Task[None] | None = None
         self._missed = self._behind = self._over = False
+        self._untaken_bytes = 0
 
     @property
     def id(self) -> str:
@@ -228,7 +230,7 @@ class Reader:
         self._sent_at = self._loop.time()
         if not response.writable and not self._behind:
             self._behind = True
-            self._stall = self._loop.call_later(self._pace.stall_s, self._cut)
+            self._watch_backlog()
 
     def _drained(self) -> None:
         if self._stall is not None:
@@ -264,7 +266,15 @@ class Reader:
             self._response.abort()
         self._leave(True)
 
-    def _cut(self) -> None:
+    def _watch_backlog(self) -> None:
+        self._untaken_bytes = self._response.backlog_bytes
+        self._stall = self._loop.call_later(self._pace.stall_s, self._cut_if_stalled)
+
+    def _cut_if_stalled(self) -> None:
+        """Slow is not stopped: whoever has taken anything of the backlog meanwhile goes on."""
+        if self._response.backlog_bytes < self._untaken_bytes:
+            self._watch_backlog()
+            return
         self._response.abort()
         self._leave(False)
 

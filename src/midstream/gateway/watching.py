@@ -125,9 +125,8 @@ class Watching:
     def open_counts(self) -> Open:
         if self._hub is None or self._gateway is None:
             return Open()
-        streams, connections = self._hub.running.values(), self._gateway.server.connections
-        readers = sum(len(stream.readers) for stream in streams)
-        return Open(len(streams), readers, connections, self._hub.pool.connections)
+        hub = self._hub
+        return Open(len(hub.running), hub.readers, self._gateway.server.connections, hub.pool.connections)
 
     def journal_health(self) -> Health:
         return self._journal.health

@@ -20,6 +20,10 @@ EXCESS_BYTES_MAX = 64 << 10
 
 _NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
+# What the kernel may hold beyond what is on its way. It asks for more when half of that is gone, so this is how fine it
+# can be told that a client takes anything: 1 KB/s shows every 8 s.
+NOTSENT_BYTES_MAX = 16 << 10
+
 
 class Host(Protocol):
     """The server that a connection belongs to."""
@@ -83,7 +87,7 @@ class Connection(asyncio.Protocol):
         self.write = transport.write
         mark = self._host.limits.backlog_bytes
         transport.set_write_buffer_limits(high=mark, low=mark // 4)
-        _bound_kernel(transport, mark)
+        _bound_kernel(transport)
         problem = self._host.opened(self)
         if problem is None:
             self._arm(self._host.limits.head_s, self._head_is_late)
@@ -324,10 +328,10 @@ class Connection(asyncio.Protocol):
             self._timer = None
 
 
-def _bound_kernel(transport: asyncio.Transport, mark_bytes: int) -> None:
+def _bound_kernel(transport: asyncio.Transport) -> None:
     """Let a reader that is slow be seen here, and not after megabytes in the kernel's buffers."""
     raw = transport.get_extra_info("socket")
     if _NOTSENT_LOWAT is not None and raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
         # A client that has left already is met again where its connection is read.
         with contextlib.suppress(OSError):
-            raw.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, mark_bytes)
+            raw.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, NOTSENT_BYTES_MAX)
