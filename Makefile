@@ -93,6 +93,10 @@ bench: ## what it costs, beside the bare SDK and botocore, in one run
 bench-here: $(TEST)
 	@$(RUN) -m bench $(ARGS)
 
+.PHONY: load-gateway
+load-gateway: $(TEST) ## 2,000 streams through one gateway, slow and stopped readers: nothing lost, nothing piled up
+	@$(RUN) -m bench.gateway_load $(ARGS)
+
 .PHONY: every-cut
 every-cut: $(TEST) ## every capture, cut at every byte, by every fault: hours; resumable; SHARE=0.001 draws
 	@$(RUN) -m bench.every_cut $(if $(SHARE),--share $(SHARE)) $(ARGS)

@@ -1,0 +1,20 @@
+"""A small share of ``make load-gateway``: processes as there, fewer streams, fewer seconds."""
+
+import pytest
+
+from bench.gateway_load.__main__ import main
+
+pytestmark = [pytest.mark.slow, pytest.mark.sockets]
+
+
+def test_of_many_streams_at_once_nothing_is_lost() -> None:
+    assert main(["--parts", "paced", "--streams", "200", "--seconds", "5"]) == 0
+
+
+def test_readers_that_are_slow_wait_in_the_journal_and_are_not_cut_off() -> None:
+    options = ["--parts", "slow", "--readers", "10", "--lag", "8", "--slow", "4096", "--", "--reader-stall-s", "6"]
+    assert main(options) == 0
+
+
+def test_readers_that_stop_are_cut_off_and_come_back_for_the_rest() -> None:
+    assert main(["--parts", "stopped", "--readers", "10", "--lag", "5", "--stall", "2"]) == 0
