@@ -15,7 +15,7 @@ from midstream.gateway.schema import Address
 from midstream.journal.port import JournalError
 from tests.gateway.client import ask, text_of
 from tests.gateway.inprocess import run, settings, standing
-from tests.gateway.upstream import Asked, upstream
+from tests.gateway.upstream import Asked, saying, upstream
 from tests.wire import sse, text, whole
 
 pytestmark = pytest.mark.sockets
@@ -37,6 +37,38 @@ def test_streams_may_finish_before_the_gateway_ends(tmp_path: Path) -> None:
             with pytest.raises(OSError):
                 await ask(f"http://127.0.0.1:{gateway.port}")
             await answer.close()
+            await serving
+
+    run(story)
+
+
+def test_what_is_passed_on_may_finish_before_the_gateway_ends_and_nothing_new_begins() -> None:
+    async def story() -> None:
+        goes_on = asyncio.Event()
+
+        async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+            await goes_on.wait()
+            await saying(200, b'{"input_tokens": 1}')(asked, writer)
+
+        async with upstream(answer) as behind:
+            gateway = Gateway.build(settings(behind.url, drain_s=30.0), {})
+            stop = asyncio.Event()
+            serving = asyncio.create_task(gateway.run(stop))
+            while not gateway.port:
+                await asyncio.sleep(0.01)
+            url = f"http://127.0.0.1:{gateway.port}"
+            idle = await ask(url, "GET", "/", None)
+            await idle.read()
+            asking = asyncio.create_task(ask(url, path="/v1/messages/count_tokens"))
+            while not behind.asked:
+                await asyncio.sleep(0.01)
+            stop.set()
+            assert await idle.reader.read() == b""  # the connection was kept for a next request
+            goes_on.set()
+            answered = await asking
+            assert (answered.status, await answered.read()) == (200, b'{"input_tokens": 1}')
+            await idle.close()
+            await answered.close()
             await serving
 
     run(story)

@@ -104,8 +104,8 @@ class Gateway:
     async def aclose(self, drain_s: float = 0.0) -> None:
         """Stops, in the order in which nothing is lost."""
         self.watching.draining = True
-        self.server.stop_accepting()
-        await self._drain(drain_s)
+        # Requests that are only passed on may finish too; and a stream may run on without a reader.
+        await asyncio.gather(self.server.drain(drain_s), self._drain(drain_s))
         self.hub.abandon()
         await self.server.aclose()
         await self.hub.pool.aclose()
