@@ -232,6 +232,8 @@ class Producer:
         if self.over or self._writer.pending_bytes <= PENDING_BYTES_MAX // 2 or self._exchange is None:
             self._paused = False
             self._clock.back()
+            if self._timer is None and not self.over and self._due != _NEVER:
+                self._arm(self._due)
             if self._exchange is not None:
                 self._exchange.resume()
         else:
@@ -273,6 +275,8 @@ class Producer:
         self._timer, self._timer_at = None, _NEVER
         now = self._clock()
         if self.over or self._due == _NEVER:
+            return
+        if self._paused:  # the clock stands still: `_resume` makes it go on
             return
         if now < self._due:
             self._arm(self._due)
