@@ -208,6 +208,10 @@ def test_a_reader_that_stops_is_left_after_a_while_and_can_come_back() -> None:
             frames = await back.frames()
             assert back.whole and text_of(frames) == LONG.text
             await back.close()
+            left = head
+            while data := await loop.sock_recv(raw, 1 << 20):  # it reads again before the connection is dropped
+                left += data
+            assert b"event: error" in left[-400:] and not left.endswith(b"0\r\n\r\n")
             raw.close()
 
     run(story)

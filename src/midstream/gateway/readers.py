@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from midstream.gateway.endings import Refusal
 
 _GIVEN_UP = "the stream was given up, as nobody was reading it; ask again"
+_STALLED = "nothing of the stream was taken for too long: read on with Last-Event-ID, or ask again"
 _ENDING = "the gateway ends, and the stream waits for the next one: read on with Last-Event-ID, or ask again"
 
 READ_BYTES_MAX = 64 * 1024
@@ -74,15 +75,6 @@ _OWN = frozenset(
     b" set-cookie alt-svc strict-transport-security".split()
 )
 """Headers that describe the upstream's connection or framing, not the reply."""
-
-
-def _given_up(wire: Wire) -> bytes:
-    """The error for who comes back to a stream that was ended because nobody did."""
-    error = {"type": "api_error", "message": "the stream was given up, as nobody was reading it; ask again"}
-    mark = {"midstream": {"exhausted": True}}
-    if wire == "eventstream":
-        return error_frame(error["type"], error["message"], mark)
-    return encoded({"type": "error", "error": {**error, **mark}}, wire)
 
 
 class Reader:
@@ -275,6 +267,8 @@ class Reader:
         if self._response.backlog_bytes < self._untaken_bytes:
             self._watch_backlog()
             return
+        # It may read again before the connection is dropped, behind a proxy that mends what is broken off.
+        self._response.write(error_frame_of(_STALLED, self._head.wire, exhausted=False))
         self._response.abort()
         self._leave(False)
 
