@@ -11,7 +11,7 @@ HEADERS = [
     (b"api-key", b"three"),
     (b"x-goog-api-key", b"four"),
     (b"x-amz-security-token", b"five"),
-    (b"proxy-authorization", b"six"),
+    (b"x-amz-date", b"six"),
     (b"anthropic-version", b"b"),
 ]
 
@@ -40,4 +40,5 @@ def test_a_secret_is_what_others_do_not_know(headers: list[tuple[bytes, bytes]],
 
 def test_headers_are_told_apart() -> None:
     assert without_credentials(HEADERS) == [(b"user-agent", b"a"), (b"anthropic-version", b"b")]
+    assert only_credentials(HEADERS)[-2:] == [(b"x-amz-security-token", b"five"), (b"x-amz-date", b"six")]
     assert sorted(without_credentials(HEADERS) + only_credentials(HEADERS)) == sorted(HEADERS)

@@ -10,8 +10,11 @@ Headers = Sequence[tuple[bytes, bytes]]
 KEY_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
 """Headers whose value is a key, as the API and the clouds name them."""
 
-CREDENTIAL_HEADERS = frozenset({b"authorization", *KEY_HEADERS, b"x-amz-security-token", b"proxy-authorization"})
-"""Headers that no log, journal or second upstream may get."""
+CREDENTIAL_HEADERS = frozenset(
+    {b"authorization", *KEY_HEADERS, b"x-amz-security-token", b"x-amz-date", b"x-amz-content-sha256"}
+)
+"""Headers that say who the client is, those that go with a signature of AWS among them. No log, journal or second
+upstream may get them. What is meant for a proxy (``proxy-authorization``) goes to nobody: see `heads`."""
 
 
 def secrets_of(headers: Headers) -> list[bytes]:
@@ -38,10 +41,10 @@ def secrets_of(headers: Headers) -> list[bytes]:
 
 
 def without_credentials(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers without those that hold credentials."""
+    """The headers without those that say who the client is."""
     return [pair for pair in headers if pair[0] not in CREDENTIAL_HEADERS]
 
 
 def only_credentials(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Those that hold credentials."""
+    """Those that say who the client is."""
     return [pair for pair in headers if pair[0] in CREDENTIAL_HEADERS]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from midstream.gateway.asker import Asker
 from midstream.gateway.boot import Lobby
+from midstream.gateway.credentials import only_credentials
 from midstream.gateway.endings import Refusal, refusal
 from midstream.gateway.http.heads import Headers
 from midstream.gateway.http.inbound import Request, Response
@@ -27,7 +28,7 @@ from midstream.gateway.requests import (
     target_of,
 )
 from midstream.gateway.tokens import Tokens
-from midstream.gateway.upstreams.port import Call, client_credentials
+from midstream.gateway.upstreams.port import Call
 
 LATE_RETRY_S = 600.0
 """A counted retry comes within minutes: that is how long an ended stream that nobody read to its end waits for it."""
@@ -76,7 +77,7 @@ class DataPlane:
     def _asker(self, headers: Headers) -> Asker | Refusal:
         """Who asks, or why they may not."""
         if self.tokens is None:
-            owner, brought = self.owners.owner_of_headers(headers), client_credentials(headers)
+            owner, brought = self.owners.owner_of_headers(headers), only_credentials(headers)
             return Asker(owner, brought=brought, own_too=self.own_too and not from_elsewhere(headers))
         client = self.tokens.who(headers)
         if client is None:

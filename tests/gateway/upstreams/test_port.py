@@ -9,7 +9,6 @@ from midstream.gateway.upstreams.port import (
     CannotAsk,
     NoCredentials,
     NotOffered,
-    client_credentials,
     signed_by_client,
 )
 from midstream.recovery.failure import ERROR_TYPES
@@ -19,11 +18,6 @@ from tests.gateway.upstreams.fakes import bedrock_call, messages_call
 @pytest.mark.parametrize("kind", [CannotAsk, BadCall, NotOffered, NoCredentials])
 def test_what_cannot_be_asked_has_a_status_and_the_type_that_stands_for_it(kind: type[CannotAsk]) -> None:
     assert ERROR_TYPES[kind.error_type][1] == kind.status
-
-
-def test_only_what_says_who_the_client_is_counts_as_its_credentials() -> None:
-    headers = [(b"x-api-key", b"k"), (b"anthropic-version", b"v"), (b"Authorization", b"a"), (b"x-amz-date", b"d")]
-    assert client_credentials(headers) == [headers[0], headers[2], headers[3]]
 
 
 def test_a_signature_is_seen_and_a_bearer_token_is_none() -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
+from midstream.gateway.credentials import CREDENTIAL_HEADERS, without_credentials
 from midstream.gateway.http.heads import Headers, first
 from midstream.gateway.upstreams.models import Names
-from midstream.gateway.upstreams.port import CREDENTIAL_HEADERS, BadCall, Call, NotOffered
+from midstream.gateway.upstreams.port import BadCall, Call, NotOffered
 from midstream.protocol.dialects import dump
 
 MESSAGES = "/v1/messages"
@@ -61,7 +62,7 @@ def as_messages(call: Call, fields: dict[str, Any] | None, names: Names) -> Aske
     check_path(call.path)
     if call.wire == "eventstream":
         return _from_bedrock(call, call.fields if fields is None else fields, names)
-    headers = [pair for pair in call.headers if pair[0] not in CREDENTIAL_HEADERS]
+    headers = without_credentials(call.headers)
     asked = Asked(call.path, call.query, headers, call.fields, call.raw, False, call.streamed)
     return asked if fields is None else asked.changed(fields)
 

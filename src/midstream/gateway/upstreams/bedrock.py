@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from midstream.gateway.credentials import CREDENTIAL_HEADERS
 from midstream.gateway.http.heads import Headers
 from midstream.gateway.http.origin import OutRequest
 from midstream.gateway.upstreams import errors
@@ -31,7 +32,7 @@ from midstream.gateway.upstreams.asked import (
 from midstream.gateway.upstreams.bearer import brings_bearer
 from midstream.gateway.upstreams.models import Names, geo_of_region, takes_newest_version
 from midstream.gateway.upstreams.options import Base, Options
-from midstream.gateway.upstreams.port import CREDENTIAL_HEADERS, BadCall, Call, NotOffered, Wire, signed_by_client
+from midstream.gateway.upstreams.port import BadCall, Call, NotOffered, Wire, signed_by_client
 from midstream.gateway.upstreams.sigv4 import AwsAuth
 
 FIRST_VERSION = "bedrock-2023-05-31"

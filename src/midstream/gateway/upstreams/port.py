@@ -12,11 +12,6 @@ from midstream.gateway.http.origin import OutRequest
 
 Wire = Literal["sse", "eventstream"]
 
-CREDENTIAL_HEADERS = frozenset(
-    b"authorization x-api-key api-key x-goog-api-key x-amz-security-token x-amz-date x-amz-content-sha256".split()
-)
-"""The headers by which a client says who it is. They go on only as `credentials`."""
-
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -101,7 +96,7 @@ class Upstream(Protocol):
         """The request that puts this call to the service. Raises `CannotAsk`, nothing else.
 
         ``fields`` is the edited body, in the client's own format; ``None`` for the client's own bytes, where the
-        service takes them. ``credentials`` are the client's (`client_credentials`), ``None`` the gateway's own.
+        service takes them. ``credentials`` are the client's (`only_credentials`), ``None`` the gateway's own.
         """
 
     def takes(self, call: Call, credentials: Headers) -> bool:
@@ -112,11 +107,6 @@ class Upstream(Protocol):
 
     def refusal(self, status: int, headers: Headers, body: bytes, wire: Wire = "sse") -> tuple[int, Headers, bytes]:
         """An error response in the words of the API that the client speaks (``wire``); untouched where it is."""
-
-
-def client_credentials(headers: Headers) -> Headers:
-    """The headers by which the client says who it is."""
-    return [(name, value) for name, value in headers if name.lower() in CREDENTIAL_HEADERS]
 
 
 def signed_by_client(call: Call) -> bool:
