@@ -22,6 +22,9 @@ from midstream.faults.service import Attempt
 END_S_MAX = 90.0
 """After the last kill, until every client has its reply: with all attempts used up, on a busy machine."""
 
+ON_ITS_WAY_TURNS = 40
+"""Turns of the event loop until a request is counted that reached the fault server's socket: accept, read, read."""
+
 PIECE_CHARS = 7
 """In such pieces the played model says the element with the anchor."""
 
@@ -149,8 +152,11 @@ class Run:
     async def _is_secret(self, log: disk.Log) -> bool:
         """Whether nobody was told anything of the last transaction: then a crash of the machine could have torn it."""
         clients = [client for client in self._clients.values() if not client.over]
-        while any(client.reading for client in clients):  # what was sent before the kill may still be on its way
+        turns = 0
+        # What was sent before the kill, to clients and to the upstream, stands in sockets that somebody has to read.
+        while turns < ON_ITS_WAY_TURNS or any(client.reading for client in clients):
             await asyncio.sleep(0.005)
+            turns += 1
         if disk.moved_bytes(self.gateway.journal, log) > log.before_bytes:
             return False
         before = disk.look(self.gateway.journal, log.before_bytes)
