@@ -4,7 +4,7 @@ Rule: undoes the content encoding, and keeps the beginning of an error's body fo
 """
 
 from midstream.gateway.http.decoding import Decoder, decoder_for
-from midstream.gateway.http.heads import Headers
+from midstream.gateway.http.heads import Headers, without_hop_by_hop
 
 BODY_BYTES_MAX = 1 << 20
 """Of an error's body: as the policy's own limit."""
@@ -13,16 +13,21 @@ BODY_BYTES_MAX = 1 << 20
 class Answered:
     """Status, headers, and what was kept of the body."""
 
-    __slots__ = ("_decoder", "body", "headers", "status")
+    __slots__ = ("_decoder", "body", "headers", "is_plain", "status")
 
     def __init__(self, status: int = 0, headers: Headers | None = None, body: bytes = b"") -> None:
         """Raises `DecodingError` for an encoding that nobody asked for."""
         self.status = status
         """0 before the headers."""
-        self.headers: Headers = headers or []
+        self.headers: Headers = without_hop_by_hop(headers or [])
+        """Those that are not this hop's own, and true of what `more` gives."""
         self.body = body
         """Of an error: its beginning, encoding undone."""
         self._decoder: Decoder | None = decoder_for(self.headers)
+        self.is_plain = self._decoder is None and status < 300
+        """Whether `more` would give what it is given, and keep nothing: known so that not every chunk must ask."""
+        if self._decoder is not None:
+            self.headers = [pair for pair in self.headers if pair[0] != b"content-encoding"]
 
     @property
     def refuses(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from midstream.protocol import eventstream, sse
 from midstream.protocol.dialects import Anthropic, Bedrock, Dialect
-from midstream.protocol.events import Event, Fields, Unrecognised
+from midstream.protocol.events import BlockGrew, Event, Fields, Unrecognised
 from midstream.protocol.framing import fields_of, is_sse
 
 Wire: TypeAlias = Literal["sse", "eventstream"]
@@ -34,6 +34,12 @@ class Framer:
 
     def frames(self, events: Sequence[Event]) -> tuple[bytes, int]:
         """The bytes of these events, and how many frames they are. A comment is no frame, and goes with one."""
+        if len(events) == 1 and self._sse and not self._comments:  # the usual chunk, without the loop
+            event = events[0]
+            raw = event.raw
+            if type(event) is BlockGrew and raw.startswith(b"event: ") and b"\nid" not in raw:
+                self.number = number = self.number + 1
+                return b"id: %d\n%b" % (number, raw), 1
         number, sse = self.number, self._sse
         parts: list[bytes] = []
         for event in events:

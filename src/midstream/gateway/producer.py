@@ -15,7 +15,7 @@ from midstream.gateway.frames import Framer, Wire
 from midstream.gateway.http.decoding import DecodingError
 from midstream.gateway.http.heads import Headers
 from midstream.gateway.http.outbound import Exchange, OutRequest, Pool
-from midstream.gateway.upstreams.errors import error_frame
+from midstream.gateway.upstreams.errors import error_frame, to_bedrock
 from midstream.gateway.upstreams.port import BadCall, Call, CannotAsk, Upstream
 from midstream.journal.port import Kind as Record
 from midstream.journal.port import Writer
@@ -26,6 +26,8 @@ from midstream.recovery.history import AttemptRecord
 from midstream.recovery.past import BrokenPast, Past
 from midstream.recovery.steps import Broke, Done, Elapsed, Ended, Input, Open, Opened, Read, Received, Sleep, Step, Wait
 from midstream.reports import Outcome, Report, described, make_report
+
+_SHOWN = Record.SHOWN  # to find it in the enumeration takes as long as to append
 
 PENDING_BYTES_MAX = 1 << 20
 """So much may wait for the journal: a disk writes it in a tick. Above it the upstream is not read from."""
@@ -160,11 +162,12 @@ class Producer:
     def received(self, data: bytes) -> None:
         """A chunk of the body."""
         self.read_bytes += len(data)
-        try:
-            data = self._answered.more(data)
-        except DecodingError as problem:
-            self._undecodable(problem)
-            return
+        if not self._answered.is_plain:
+            try:
+                data = self._answered.more(data)
+            except DecodingError as problem:
+                self._undecodable(problem)
+                return
         if data and not self.over:
             self._took(self._engine.receive(Received(data), self._clock()))
 
@@ -221,7 +224,7 @@ class Producer:
             self._broke_at = 0.0
         writer = self._writer
         self.shown_bytes += len(data)
-        writer.append(Record.SHOWN, data, count)
+        writer.append(_SHOWN, data, count)
         if writer.pending_bytes > PENDING_BYTES_MAX and not self._paused and self._exchange is not None:
             self._paused = True
             self._exchange.pause()
@@ -379,7 +382,8 @@ class Producer:
         """What to answer instead of a stream: the upstream's own words, where it was the upstream that refused."""
         answered = self._answered
         if not answered.refuses:
-            return answer_of(failure, report, self.id)
+            own = answer_of(failure, report, self.id)
+            return own if self._wire == "sse" else Refusal(*to_bedrock(own.status, own.headers, own.body))
         answer = Refusal(
             *self._upstreams[self._upstream].refusal(answered.status, answered.headers, answered.body, self._wire)
         )

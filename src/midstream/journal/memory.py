@@ -13,12 +13,27 @@ from midstream.journal.port import Health, Info, Kind, Record, Subscriber, Unkno
 from midstream.journal.records import join, page
 from midstream.journal.subscribers import Subscribers
 
+_ENDED = Kind.ENDED  # to find it in the enumeration takes as long as the rest of `append`
+
 KEYS_MAX = 16
 """How many streams `find_key` gives, as the port says."""
 
 
 class _Stream:
     """A stream, and what its subscribers were not told yet."""
+
+    __slots__ = (
+        "created_at",
+        "ended_at",
+        "epoch",
+        "id",
+        "key",
+        "offset",
+        "owner",
+        "records",
+        "size_bytes",
+        "untold",
+    )
 
     def __init__(self, id: str, owner: bytes, key: bytes, created_at: float) -> None:
         self.id = id
@@ -41,6 +56,8 @@ class _Stream:
 class MemoryWriter:
     """Appends to a stream of a `MemoryJournal`."""
 
+    __slots__ = ("_journal", "_stream", "epoch", "id")
+
     pending_bytes = 0
 
     def __init__(self, journal: "MemoryJournal", stream: _Stream) -> None:
@@ -61,13 +78,12 @@ class MemoryWriter:
 
     def append(self, kind: Kind, data: bytes, count: int = 0) -> None:
         """See `port.Writer`."""
-        if self.fenced:
-            return
         stream = self._stream
+        if self.epoch != stream.epoch:
+            return
         if stream.ended_at is not None:
             raise RuntimeError(f"stream {self.id} has ended: nothing can be appended to it")
-        first = stream.offset + 1 if count else 0
-        stream.records.append(Record(kind, data, first, count))
+        stream.records.append(Record(kind, data, stream.offset + 1 if count else 0, count))
         stream.offset += count
         stream.size_bytes += len(data)
         self._journal._appended(stream, kind)
@@ -170,11 +186,11 @@ class MemoryJournal:
         self._tell()
 
     def _appended(self, stream: _Stream, kind: Kind) -> None:
-        if kind is Kind.ENDED:
+        if kind is _ENDED:
             stream.ended_at = self._clock()
-        if not self._untold:
-            asyncio.get_running_loop().call_soon(self._tell)
         if not stream.untold:
+            if not self._untold:
+                asyncio.get_running_loop().call_soon(self._tell)
             self._untold.append(stream)
         stream.untold += 1
 
@@ -182,4 +198,5 @@ class MemoryJournal:
         untold, self._untold = self._untold, []
         for stream in untold:
             count, stream.untold = stream.untold, 0
-            self._subscribers.tell(stream.id, join(stream.records[-count:]))
+            news = [stream.records[-1]] if count == 1 else join(stream.records[-count:])
+            self._subscribers.tell(stream.id, news)

@@ -1,0 +1,1 @@
+"""What an event costs on its way through a gateway (``make bench-gateway``)."""
