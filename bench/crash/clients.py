@@ -44,9 +44,6 @@ class Session(Protocol):
     def count(self, what: str) -> None:
         """For the table at the end."""
 
-    def stored(self, client: "Client") -> set[str]:
-        """The ids of its streams that the journal held when the gateway was killed last."""
-
 
 @dataclass
 class Client:
@@ -60,13 +57,16 @@ class Client:
     frames: list[bytes] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     """Of the streams that it was given: more than one only where those before failed while it was away."""
-    lost_sight_of: set[str] = field(default_factory=set)
-    """Streams that were made for it, and that it was not given though the journal held them."""
     ending: str = ""
     """``complete``, or ``error``, or ``refused``."""
     error: dict[str, Any] = field(default_factory=dict)
     asked: int = 0
-    made_again: int = 0
+    posting: bool = False
+    """It has sent its request, and no answer has begun."""
+    stored_before: int = 0
+    """How many streams of it the journal held at the last kill."""
+    lost: int = 0
+    """Requests of which nothing was stored when the gateway was killed."""
     upstream: int = 0
     """Generations that were started for it."""
     reading: bool = False
@@ -120,7 +120,7 @@ class Client:
                 self.session.wrong(self, "got no answer, and nobody was killed")
             return
         try:
-            self.reading = True
+            self.reading, self.posting = True, False
             await self._reads(answer)
         except Broken:
             self._broke_off(killed=gateway.kills != kills)
@@ -147,8 +147,7 @@ class Client:
             headers["x-stainless-retry-count"] = str(min(self.asked - 1, 9))
         if again:
             self.session.count(f"came back by the same request, {self.how}")
-            # Nobody can come back to what was not stored: then it is a new request, and its first generation is lost.
-            self.made_again += not self.session.stored(self)
+        self.posting = True
         return await ask(port, "POST", "/v1/messages", headers, self.body)
 
     async def get(self, credential: dict[str, str], after: int = 0) -> Answer:
@@ -176,9 +175,6 @@ class Client:
         self._ended_cleanly()
 
     def _given(self, id: str) -> None:
-        stored = self.session.stored(self)
-        if self.asked > 1 and stored and not self.ids and id not in stored:
-            self.lost_sight_of |= stored
         if id in self.ids[:-1]:
             self.session.wrong(self, f"was given the stream {id} once more, after {self.ids[-1]}")
         if not self.ids or id != self.ids[-1]:

@@ -21,14 +21,13 @@ def judge(client: Client, disk: Disk, attempts_total: int) -> Iterator[str]:
     most = max((stream.attempts for stream in stored), default=0)
     if most > attempts_total:
         yield f"{most} attempts were made for one stream, {attempts_total} are allowed"
-    if client.upstream > recorded + client.made_again:
+    if client.upstream > recorded + client.lost:
         yield f"the upstream was asked {client.upstream} times, and the journal knows of {recorded} attempts"
-    left = {*client.ids[:-1], *client.lost_sight_of}
     for stream in stored:
-        if stream.id in left and (stream.outcome != "failed" or stream.attempts < attempts_total):
+        # A stream may fail while its client is away; the client's request then begins a new one.
+        failed = stream.outcome == "failed" and stream.attempts >= attempts_total
+        if stream.id not in client.ids[-1:] and not failed:
             yield f"it was given another stream than {stream.id}, which ended {stream.outcome or 'not at all'}"
-    if len([stream for stream in stored if stream.id not in left]) > 1 + client.made_again:
-        yield f"{len(stored)} streams were made for it"
     match client.ending:
         case "complete":
             yield from _whole(client)

@@ -45,14 +45,23 @@ def settings_of(attempts_total: int) -> dict[str, str]:
     }
 
 
+def loses(held: disk.Disk, client: Client) -> bool:
+    """Whether the request that a client has sent is lost: it made a stream, and this is all that is held."""
+    streams = held.of(client.key)
+    return client.posting and len(streams) == client.stored_before and all(stream.ended for stream in streams)
+
+
 def knows_all(held: disk.Disk, client: Client) -> bool:
     """Whether this is all that a client and the upstream were told of its stream."""
     streams = {stream.id: stream for stream in held.of(client.key)}
-    attempts = sum(stream.attempts for stream in streams.values()) + client.made_again
+    attempts = sum(stream.attempts for stream in streams.values()) + client.lost
+    attempts += loses(held, client)
+    if client.upstream > attempts:
+        return False
     if not client.ids:
-        return client.upstream <= max(1, attempts)
+        return True
     stream = streams.get(client.ids[-1])
-    if stream is None or len(client.frames) > stream.offset or client.upstream > attempts:
+    if stream is None or len(client.frames) > stream.offset:
         return False
     return stream.ended or not client.ending
 
@@ -148,6 +157,8 @@ class Run:
             if client.waits_for and not client.over:
                 self.counts[f"streams that a kill met in {client.waits_for}"] += 1
             client.waits_for = ""
+            client.lost += loses(self._disk, client)
+            client.posting, client.stored_before = False, len(self._disk.of(client.key))
 
     async def _is_secret(self, log: disk.Log) -> bool:
         """Whether nobody was told anything of the last transaction: then a crash of the machine could have torn it."""
@@ -197,10 +208,6 @@ class Run:
         """See `clients.Session`."""
         self.counts[what] += 1
 
-    def stored(self, client: Client) -> set[str]:
-        """See `clients.Session`."""
-        return {stream.id for stream in self._disk.of(client.key)}
-
     def _attempted(self, attempt: Attempt) -> None:
         client = self._clients.get(attempt.key)
         if client is None:
@@ -248,5 +255,5 @@ class Run:
                 self.wrong(client, problem)
         self.counts["streams"] += len(self._done)
         self.counts["streams that lived through a kill"] += sum(client.asked > 1 for client in self._done)
-        self.counts["requests made again, as the first was not stored yet"] += sum(c.made_again for c in self._done)
+        self.counts["requests of which nothing was stored yet"] += sum(client.lost for client in self._done)
         self.counts["adoptions in all"] += sum(stream.epoch - 1 for stream in found.streams)
