@@ -36,3 +36,9 @@ def test_what_is_not_encoded_as_it_says_is_an_error() -> None:
     half.more(gzip.compress(b"x" * 1000)[:-5])
     with pytest.raises(DecodingError):
         half.rest()
+
+
+def test_what_is_handed_on_says_what_is_true_of_it() -> None:
+    headers = [(b"a", b"b"), (b"connection", b"keep-alive, x-hop"), (b"x-hop", b"1"), (b"keep-alive", b"timeout=5")]
+    assert Answered(400, [*headers, *GZIP, (b"content-length", b"9")]).headers == [(b"a", b"b")]
+    assert Answered(400, [(b"content-encoding", b"identity")]).headers == [(b"content-encoding", b"identity")]

@@ -1,6 +1,7 @@
 """One stream: what is asked of upstreams, and what comes into the journal."""
 
 import asyncio
+import gzip
 import json
 from typing import Any
 
@@ -12,7 +13,7 @@ from midstream.gateway.producer import PENDING_BYTES_MAX
 from midstream.journal.port import Kind
 from tests.gateway.client import ASKED, ask
 from tests.gateway.inprocess import Standing, run, settings, standing
-from tests.gateway.upstream import Asked, upstream
+from tests.gateway.upstream import Asked, saying, upstream
 from tests.wire import call, sse, start, text, whole
 
 pytestmark = pytest.mark.sockets
@@ -92,6 +93,41 @@ def test_a_remote_call_is_in_the_journal_before_anybody_sees_it() -> None:
             assert [fact["fact"] for fact in facts if fact["fact"] == "mcp_call"] == ["mcp_call"]
             await got.close()
             await gateway.aclose()
+
+    run(story)
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_refusal_is_told_in_the_upstreams_own_words_readable(compress: bool) -> None:
+    async def story() -> None:
+        said = b'{"type":"error","error":{"type":"invalid_request_error","message":"exact  words"}}\n'
+        headers = ["content-type: application/json", "connection: keep-alive, x-hop", "x-hop: 1"]
+        body = gzip.compress(said) if compress else said
+        async with upstream(saying(400, body, *headers, *["content-encoding: gzip"][:compress])) as behind:
+            gateway = Gateway.build(settings(behind.url), {})
+            await gateway.start()
+            got = await ask(f"http://127.0.0.1:{gateway.port}")
+            assert (got.status, await got.read()) == (400, said)
+            assert not {"content-encoding", "x-hop", "x-should-retry"} & set(got.headers)
+            await got.close()
+            await gateway.aclose()
+
+    run(story)
+
+
+def test_a_bedrock_client_is_told_in_bedrocks_words_that_nobody_answers() -> None:
+    async def story() -> None:
+        gateway = Gateway.build(settings("http://127.0.0.1:1"), {})
+        await gateway.start()
+        path = "/model/anthropic.claude-sonnet-4-5-20250929-v1:0/invoke-with-response-stream"
+        got = await ask(f"http://127.0.0.1:{gateway.port}", "POST", path, {"max_tokens": 1, "messages": []})
+        assert (got.status, got.headers["x-amzn-errortype"]) == (500, "InternalServerException")
+        assert (
+            got.headers["x-should-retry"] == "false"
+            and "could not be reached" in json.loads(await got.read())["message"]
+        )
+        await got.close()
+        await gateway.aclose()
 
     run(story)
 

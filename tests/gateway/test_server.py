@@ -57,6 +57,17 @@ def test_a_malformed_request_gets_the_apis_envelope(asking: Any, status: int) ->
     run(story)
 
 
+@pytest.mark.parametrize("body", [b"{}", b" { }\n"])
+def test_an_empty_object_is_the_upstreams_to_refuse(body: bytes) -> None:
+    async def story() -> None:
+        async with standing() as st:
+            answer = await ask(st.url, "POST", "/v1/messages", body)
+            await answer.close()
+            assert len(st.faults.service.requests) == 1
+
+    run(story)
+
+
 def test_a_body_over_the_limit_is_refused() -> None:
     async def story() -> None:
         async with standing(body_bytes_max=2000) as st:

@@ -7,7 +7,9 @@ import asyncio
 
 import msgspec
 
+from midstream.gateway.answered import Answered
 from midstream.gateway.endings import JSON_BODY, envelope
+from midstream.gateway.http.decoding import DecodingError
 from midstream.gateway.http.heads import Headers, first, without_hop_by_hop
 from midstream.gateway.http.inbound import Request, Response
 from midstream.gateway.http.outbound import Exchange, OutRequest, Pool
@@ -41,7 +43,7 @@ class Answer:
     def opened(self, status: int, headers: Headers) -> None:
         """The response headers. Those of an error wait for its body, which may have to be put into other words."""
         self._status, self.headers = status, headers
-        if status >= 400:
+        if status >= 400 and not self._response.bodiless:
             self._held = bytearray()
             return
         length = first(headers, b"content-length")
@@ -62,11 +64,21 @@ class Answer:
     def ended(self) -> None:
         """The body ended as its framing says."""
         if self._held is not None:
-            said = self._upstream.refusal(self._status, without_hop_by_hop(self.headers), bytes(self._held), self._wire)
-            self._response.send(*said)
+            self._response.send(*self._in_other_words(bytes(self._held)))
         else:
             self._response.end()
         self._over()
+
+    def _in_other_words(self, body: bytes) -> tuple[int, Headers, bytes]:
+        """An error in the words of the client's API; where it has them already, as it came: it may be compressed."""
+        as_it_came = self._status, without_hop_by_hop(self.headers), body
+        try:
+            answered = Answered(self._status, self.headers)
+            plain = answered.more(body) + answered.rest()
+        except DecodingError:
+            return as_it_came
+        said = self._upstream.refusal(self._status, answered.headers, plain, self._wire)
+        return as_it_came if said == (self._status, answered.headers, plain) else said
 
     def broke(self, reason: str, detail: str) -> None:
         """The connection failed."""

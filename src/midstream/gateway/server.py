@@ -89,7 +89,7 @@ class DataPlane:
     async def _messages(self, target: Target, asker: Asker, request: Request, response: Response) -> None:
         raw = await request.body(self.body_bytes_max)
         call = make_call(target, request.method, request.path, request.query, request.headers, raw)
-        if not call.fields and raw.strip() != b"{}":
+        if not call.fields and b"".join(raw.split(maxsplit=2)) != b"{}":
             return self._refuse(response, refusal(400, "the body of the request is not a JSON object"))
         if not call.streamed:
             return await self._pass_on(call, asker, request, response)
