@@ -5,6 +5,7 @@ Rule: a client knows what has to come, and keeps nothing of what came.
 
 import asyncio
 import json
+import re
 import socket
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -27,6 +28,11 @@ _BODY = json.dumps(
     }
 ).encode()
 _PING = b'event: ping\ndata: {"type":"ping"}'
+_CUT = re.compile(
+    rb"event: error\n"
+    rb'data: {"type":"error","error":{"type":"api_error","message":"nothing of the stream was taken [^"]+"}}'
+)
+"""What a reader that has stopped is told, without a number, before its connection is broken off."""
 
 
 class Crowd(NamedTuple):
@@ -53,8 +59,11 @@ class Told:
 class Checker:
     """Compares one answer with what was played, as it comes in. The callbacks are httptools'."""
 
-    def __init__(self, number: int, tempo: source.Tempo, after: int = 0) -> None:
+    def __init__(self, number: int, tempo: source.Tempo, after: int = 0, *, may_be_cut: bool = False) -> None:
         self.number, self.tempo = number, tempo
+        self.may_be_cut = may_be_cut
+        self.told_cut = False
+        """It was told that it is cut off; nothing may come behind that, and no right end."""
         self.frames = after
         self.pings = 0
         self.whole = False
@@ -82,17 +91,28 @@ class Checker:
             return
         *frames, self._rest = (self._rest + data).split(b"\n\n")
         for frame in frames:
-            if frame == _PING:
-                self.pings += 1
-                continue
+            if not self.problem:
+                self._check(frame)
+        if self.told_cut and self._rest:
+            self.problem = self.problem or f"behind the last word stands {self._rest[:80]!r}"
+
+    def _check(self, frame: bytes) -> None:
+        if self.told_cut:
+            self.problem = f"behind the last word stands {frame[:80]!r}"
+        elif frame == _PING:
+            self.pings += 1
+        elif self.may_be_cut and _CUT.fullmatch(frame):
+            self.told_cut = True
+        else:
             expected = source.frame_at(self.number, self.tempo, self.frames)
             self.frames += 1
             if expected is None or frame != b"id: %d\n%b" % (self.frames, expected[:-2]):
-                self.problem = f"frame {self.frames} is not what was played: {frame[:80]!r}"
-                return
+                self.problem = f"frame {self.frames} is not what was played: {frame[:200]!r}"
 
     def on_message_complete(self) -> None:
         self.whole = True
+        if self.told_cut:
+            self.problem = "a reader that was cut off was given a right end"
 
     def feed(self, data: bytes) -> None:
         """Bytes of the connection."""
@@ -208,7 +228,7 @@ def read_slowly(crowd: Crowd, slow: Slow, told: Connection) -> None:
 
 
 async def _read_slowly(crowd: Crowd, slow: Slow, told: Connection) -> None:
-    checkers = [Checker(number, crowd.tempo) for number in crowd.numbers]
+    checkers = [Checker(number, crowd.tempo, may_be_cut=not slow.bytes_per_s) for number in crowd.numbers]
     sockets = [await _connected(crowd.port, checker) for checker in checkers]
     told.send("here")
     cut = await asyncio.gather(*(map(_crawl, sockets, checkers, [slow] * len(sockets))))
@@ -259,7 +279,8 @@ async def _rest(port: int, raw: socket.socket, checker: Checker) -> Checker:
         raw.close()
         if checker.whole or checker.problem or not checker.stream_id:
             return checker
-        before, checker = checker, Checker(checker.number, checker.tempo, checker.frames)
+        before = checker
+        checker = Checker(before.number, before.tempo, before.frames, may_be_cut=before.may_be_cut)
         checker.stream_id = before.stream_id
         raw = await _connected(port, checker)
     raw.close()
