@@ -5,8 +5,6 @@ Rule: it decides nothing; it does what a `Performance` says, and lets go of ever
 
 import asyncio
 import contextlib
-import socket
-import struct
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -30,35 +28,13 @@ from midstream.faults.reply import Reply
 from midstream.faults.routes import answer
 from midstream.faults.script import Fault, Script
 from midstream.faults.service import Attempt, Service
+from midstream.faults.sockets import FLUSH_S_MAX, Connection, Gone, Line
 
 # A silence that nobody ends: a client that waits for an hour has no limit, which is what one wanted to know.
 HANG_S_MAX = 3600.0
 
-# How long bytes that were written may take to reach the other side's kernel before a reset throws them away.
-FLUSH_S_MAX = 5.0
-
 # What a chunk that is cut announces beyond what it holds.
 _MISSING_BYTES = 37
-
-
-class _Gone(Exception):
-    """The client has closed the connection."""
-
-
-class _Connection(asyncio.StreamReaderProtocol):
-    """A pair of streams that also knows when the other side has gone."""
-
-    def __init__(self, serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]) -> None:
-        self.gone = asyncio.Event()
-        super().__init__(asyncio.StreamReader(limit=http.HEAD_BYTES_MAX), serve)
-
-    def eof_received(self) -> bool | None:
-        self.gone.set()
-        return super().eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.gone.set()
-        super().connection_lost(exc)
 
 
 class FaultServer:
@@ -146,7 +122,7 @@ class FaultServer:
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(
-            lambda: _Connection(self._connected), self.host, self.port, backlog=1024
+            lambda: Connection(self._connected, http.HEAD_BYTES_MAX), self.host, self.port, backlog=1024
         )
         self.port = self._listener.sockets[0].getsockname()[1]
 
@@ -175,7 +151,7 @@ class FaultServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            with contextlib.suppress(_Gone, ConnectionError, TimeoutError):
+            with contextlib.suppress(Gone, ConnectionError, TimeoutError):
                 while await self._respond(reader, writer):
                     pass
         except asyncio.CancelledError:
@@ -213,13 +189,10 @@ class _Stage:
     """Where one response is performed."""
 
     def __init__(self, writer: asyncio.StreamWriter, *, chunked: bool, silent: bool = False) -> None:
-        self._writer = writer
+        self._line = Line(writer)
         self._chunked = chunked
         self._silent = silent
         self._inside_chunk = False
-        protocol = writer.transport.get_protocol()
-        assert isinstance(protocol, _Connection)
-        self._gone = protocol.gone
 
     async def perform(self, performance: Performance) -> bool:
         """Play it; whether the connection may be used again."""
@@ -232,11 +205,11 @@ class _Stage:
         body = b"".join(act.data for act in acts if isinstance(act, Send))
         if not streams:
             headers["content-length"] = str(len(body))
-            await self._write(http.head_bytes(performance.status, headers) + (b"" if self._silent else body))
+            await self._line.write(http.head_bytes(performance.status, headers) + (b"" if self._silent else body))
             return headers.get("connection") != "close"
         if self._chunked:
             headers["transfer-encoding"] = "chunked"
-        await self._write(http.head_bytes(performance.status, headers))
+        await self._line.write(http.head_bytes(performance.status, headers))
         for number, act in enumerate(acts):
             following = acts[number + 1] if number + 1 < len(acts) else None
             await self._act(act, following)
@@ -244,93 +217,55 @@ class _Stage:
 
     async def _before(self, before: str) -> None:
         if before == "silent":
-            await self._wait(HANG_S_MAX)
+            await self._line.wait(HANG_S_MAX)
         elif before == "half-headers":
-            await self._write(b"HTTP/1.1 200 OK\r\nserver: midstream-faults\r\ncontent-ty")
+            await self._line.write(b"HTTP/1.1 200 OK\r\nserver: midstream-faults\r\ncontent-ty")
         elif before in ("refused", "reset"):
-            await self._reset()
+            await self._line.reset()
+            raise Gone
 
     async def _act(self, act: Act, following: Act | None) -> None:
         match act:
             case Send(data) if following == End("fin-in-chunk") and self._chunked:
                 self._inside_chunk = True
-                await self._write(b"%x\r\n%b" % (len(data) + _MISSING_BYTES, data))
+                await self._line.write(b"%x\r\n%b" % (len(data) + _MISSING_BYTES, data))
             case Send(data):
                 await self._send(data)
             case Pause(seconds):
-                await self._wait(seconds)
+                await self._line.wait(seconds)
             case Hang():
-                await self._wait(HANG_S_MAX)
-                raise _Gone
+                await self._line.wait(HANG_S_MAX)
+                raise Gone
             case PingsForEver(frame, every_s):
                 await self._for_ever(lambda: self._send(frame), every_s)
             case TrickleSize(every_s):
-                await self._for_ever(lambda: self._write(b"0"), every_s)
+                await self._for_ever(lambda: self._line.write(b"0"), every_s)
             case Trickle(data, every_s):
                 for at in range(len(data)):
-                    await self._wait(every_s)
+                    await self._line.wait(every_s)
                     await self._send(data[at : at + 1])
             case End(how):
                 await self._end(how)
 
     async def _end(self, how: str) -> None:
         if how == "clean" and self._chunked:
-            await self._write(b"0\r\n\r\n")
+            await self._line.write(b"0\r\n\r\n")
         elif how == "fin-in-chunk" and self._chunked and not self._inside_chunk:
-            await self._write(b"%x\r\n" % _MISSING_BYTES)
+            await self._line.write(b"%x\r\n" % _MISSING_BYTES)
         elif how == "bad-chunk":
-            await self._write(b"zz\r\n")
+            await self._line.write(b"zz\r\n")
         elif how == "reset":
-            await self._reset()
+            await self._line.reset()
+            raise Gone
 
     async def _for_ever(self, send: Callable[[], Any], every_s: float) -> None:
         loop = asyncio.get_running_loop()
         until = loop.time() + HANG_S_MAX
         while loop.time() < until:
             # Never faster than a thousand a second, whatever the script says.
-            await self._wait(max(every_s, 0.001))
+            await self._line.wait(max(every_s, 0.001))
             await send()
-        raise _Gone
+        raise Gone
 
     async def _send(self, data: bytes) -> None:
-        await self._write(http.chunk_bytes(data) if self._chunked else data)
-
-    async def _write(self, data: bytes) -> None:
-        if self._gone.is_set():
-            raise _Gone
-        self._writer.write(data)
-        await self._writer.drain()
-
-    async def _wait(self, seconds: float) -> None:
-        """Let time pass; a client that goes in the meantime ends the response."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._gone.wait(), seconds)
-            raise _Gone
-
-    async def _reset(self) -> None:
-        """Close with RST, once everything that was sent has arrived: a reset throws away what has not."""
-        transport = self._writer.transport
-        raw = transport.get_extra_info("socket")
-        loop = asyncio.get_running_loop()
-        until = loop.time() + FLUSH_S_MAX
-        while (transport.get_write_buffer_size() or _unsent_bytes(raw)) and loop.time() < until:
-            await asyncio.sleep(0.001)
-        if raw.fileno() < 0:
-            raise _Gone  # the client was faster
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-        raise _Gone
-
-
-def _unsent_bytes(raw: socket.socket) -> int:
-    """What the other side's kernel has not acknowledged, where the system can tell."""
-    try:
-        import fcntl
-        import termios
-
-        size = bytearray(4)
-        fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, size)
-    except (ImportError, AttributeError, OSError, ValueError):  # the last one of a socket that is closed
-        return 0
-    unsent: int = struct.unpack("i", size)[0]
-    return unsent
+        await self._line.write(http.chunk_bytes(data) if self._chunked else data)
