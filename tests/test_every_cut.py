@@ -1,6 +1,7 @@
 """A drawn share of `bench.every_cut`: every capture, a few places each; and that the check can fail."""
 
 import json
+from base64 import b64encode
 from collections import Counter
 from dataclasses import replace
 
@@ -10,7 +11,8 @@ from bench.every_cut import oracle, run, state
 from bench.every_cut.captures import Capture, captures
 from bench.every_cut.cells import Player
 from bench.every_cut.reader import Illegal, Reader, read
-from midstream.protocol import sse
+from midstream.protocol import eventstream, sse
+from midstream.protocol.dialects import Anthropic
 from midstream.recovery import commit
 from midstream.recovery.engine import Engine
 from midstream.recovery.seam import Join
@@ -90,6 +92,33 @@ def test_an_engine_that_holds_what_it_may_show_is_seen(monkeypatch: pytest.Monke
     monkeypatch.setitem(commit.WHEN, "text", commit.Show.WHOLE)
     found = ends_of(told(TEXT))
     assert found[oracle.CONTINUED, True] and not found[oracle.CONTINUED, False]
+
+
+def ending_in_zero(data: bytes) -> bytes:
+    """One chunk of Bedrock's, padded so that the last byte of its checksum is zero."""
+    headers = {":event-type": "chunk", ":content-type": "application/json", ":message-type": "event"}
+    chunk = {"bytes": b64encode(data).decode()}
+    padded = (eventstream.encode(headers, json.dumps({**chunk, "p": "a" * size}).encode()) for size in range(4096))
+    return next(frame for frame in padded if frame[-1] == 0)
+
+
+def test_a_frame_that_the_first_byte_of_an_exception_makes_whole_did_arrive() -> None:
+    frames = [ending_in_zero(json.dumps(event).encode()) for event in told(TEXT).events]
+    ends = [sum(map(len, frames[: number + 1])) for number in range(len(frames))]
+    found = Player(Capture("told", "bedrock", b"".join(frames), None)).cells([end - 1 for end in ends])
+    of_exceptions = [(cell.at + 1, outcome) for cell, outcome in found if cell.fault == "exception"]
+    assert [outcome.problem for _, outcome in of_exceptions if outcome.problem] == []
+    first_words = {at: outcome.end for at, outcome in of_exceptions}
+    assert [first_words[end] for end in ends[:3]] == [oracle.RESTARTED, oracle.RESTARTED, oracle.CONTINUED]
+
+
+def test_an_engine_that_forgets_a_whole_frame_at_the_end_of_the_input_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does what it would have done a byte earlier, which was right there: what is expected has changed."""
+    monkeypatch.setattr(Anthropic, "end", lambda dialect: [])
+    capture = told(TEXT)
+    end = sum(map(len, capture.frames[:4]))
+    found = [outcome.problem for cell, outcome in Player(capture).cells([end - 40, end - 1]) if cell.fault == "fin"]
+    assert [problem is None for problem in found] == [True] * 4 + [False] * 4
 
 
 def test_copies_of_an_engine_go_their_own_ways() -> None:

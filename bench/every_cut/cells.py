@@ -167,7 +167,7 @@ class _Spot:
         print_ = state.fingerprint(run.engine)
         copy: bytes | None = None
         for upstream in UPSTREAMS:
-            key = (mode, upstream, fault, case.expected, print_, *run.out)
+            key = (case, upstream, print_, *run.out)  # what is expected belongs to it, too: the engine may be wrong
             if key not in self._known:
                 copy = copy or state.frozen(run.engine)
                 self._known[key] = self._future(case, copy, run, mode, upstream)
@@ -181,9 +181,12 @@ class _Spot:
         """What is to be expected: a frame whose data are whole did arrive, if the input has an end."""
         partial = self._frame[:offset]
         ended = fault in ("clean", "fin", "rst")
-        whole = self._wire == "sse" and (ended or partial.endswith(b"\r\n\r"))
+        if self._wire == "sse":
+            whole = partial if ended or partial.endswith(b"\r\n\r") else b""
+        else:
+            whole = self._frame if self._is_made_whole(offset, fault) else b""
         seen, content, arrived = *self._before, False
-        if whole and (event := event_of(partial, "sse")) is not None:
+        if whole and (event := event_of(whole, self._wire)) is not None:
             if self._after is None:
                 self._after = (seen.fork(), content.fork())
                 _take(event, *self._after)
@@ -196,6 +199,11 @@ class _Spot:
                 self._player.capture, request, seen, content, self._player.truth, fault, in_frame
             )
         return self._cases[key]
+
+    def _is_made_whole(self, offset: int, fault: str) -> bool:
+        """Whether what the fault sends begins as the frame would have ended: a last byte of zero, and an exception."""
+        sent = b"".join(input.data for input in inputs(self._frame, offset, fault) if isinstance(input, Received))
+        return offset < len(self._frame) and sent.startswith(self._frame)
 
     def _future(self, case: judge.Case, copy: bytes, begun: Run, mode: str, upstream: str) -> judge.Outcome:
         """Plays on until the stream is over, against an upstream that has recovered."""
