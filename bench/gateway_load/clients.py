@@ -93,8 +93,8 @@ class Checker:
         for frame in frames:
             if not self.problem:
                 self._check(frame)
-        if self.told_cut and self._rest:
-            self.problem = self.problem or f"behind the last word stands {self._rest[:80]!r}"
+        if self.told_cut and self._rest and not self.problem:
+            self.problem = f"behind the last word stands {self._rest[:80]!r}"
 
     def _check(self, frame: bytes) -> None:
         if self.told_cut:
@@ -174,7 +174,8 @@ def stay(crowd: Crowd, told: Connection) -> None:
 
 async def _stay(crowd: Crowd, told: Connection) -> None:
     clients = await _come(crowd)
-    want, broken = source.frames(crowd.tempo), []
+    want = source.frames(crowd.tempo)
+    broken: list[object] = []
     while not broken and any(client.checker.frames < want for client in clients):
         await asyncio.sleep(0.1)
         broken = [client.checker.problem for client in clients if client.checker.problem or client.over.done()]
