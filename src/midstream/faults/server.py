@@ -4,11 +4,8 @@ Rule: it decides nothing; it does what a `Performance` says, and lets go of ever
 """
 
 import asyncio
-import contextlib
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any, Self
+from typing import Any
 
 from midstream.faults import http
 from midstream.faults.acts import (
@@ -23,12 +20,13 @@ from midstream.faults.acts import (
     TrickleSize,
     compressed,
 )
+from midstream.faults.listening import Listening
 from midstream.faults.play import error_event, whole
 from midstream.faults.reply import Reply
 from midstream.faults.routes import answer
 from midstream.faults.script import Fault, Script
 from midstream.faults.service import Attempt, Service
-from midstream.faults.sockets import FLUSH_S_MAX, Connection, Gone, Line
+from midstream.faults.sockets import Gone, Line
 
 # A silence that nobody ends: a client that waits for an hour has no limit, which is what one wanted to know.
 HANG_S_MAX = 3600.0
@@ -37,8 +35,10 @@ HANG_S_MAX = 3600.0
 _MISSING_BYTES = 37
 
 
-class FaultServer:
+class FaultServer(Listening):
     """A server of faults: ``with FaultServer("cut-rst@byte=900") as server: … server.url``, or ``async with``."""
+
+    head_bytes_max = http.HEAD_BYTES_MAX
 
     def __init__(
         self,
@@ -51,80 +51,20 @@ class FaultServer:
     ) -> None:
         """``options`` are those of `Service`; port 0 is any free one."""
         self.service = Service(script, reply, **options)
-        self.host = host
-        self.port = port
-        self._tasks: set[asyncio.Task[None]] = set()
+        super().__init__(host, port)
         self._timers: set[asyncio.Task[None]] = set()
-        self._listener: asyncio.Server | None = None
-        self._thread: threading.Thread | None = None
-        self._stop: Callable[[], object] = lambda: None
-
-    @property
-    def url(self) -> str:
-        """The base URL that a client is given."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
 
     @property
     def requests(self) -> list[Attempt]:
         """Every attempt, in order."""
         return self.service.requests
 
-    @property
-    def open_connections(self) -> int:
-        """Connections that are open now."""
-        return len(self._tasks)
-
-    # --- in the caller's own loop, or in a thread ---
-
-    async def __aenter__(self) -> Self:
-        await self._listen()
-        return self
-
-    async def __aexit__(self, *exception: object) -> None:
-        await self.aclose()
-
     async def aclose(self) -> None:
         """Close every socket, and wait until they are closed."""
-        if self._listener is not None:
-            self._listener.close()
-        tasks = [*self._tasks, *self._timers]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def __enter__(self) -> Self:
-        started: Future[None] = Future()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(started)), name="midstream-faults")
-        self._thread.daemon = True
-        self._thread.start()
-        started.result()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stop()
-        if self._thread is not None:
-            self._thread.join()
-
-    async def _run(self, started: "Future[None]") -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        self._stop = lambda: loop.call_soon_threadsafe(stop.set)
-        try:
-            await self._listen()
-        except OSError as problem:
-            started.set_exception(problem)
-            return
-        started.set_result(None)
-        await stop.wait()
-        await self.aclose()
-
-    async def _listen(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(
-            lambda: Connection(self._connected, http.HEAD_BYTES_MAX), self.host, self.port, backlog=1024
-        )
-        self.port = self._listener.sockets[0].getsockname()[1]
+        for timer in self._timers:
+            timer.cancel()
+        await asyncio.gather(*self._timers, return_exceptions=True)
+        await super().aclose()
 
     def _refuse_for(self, seconds: float) -> None:
         """Really refuse: nobody listens at the port for so long."""
@@ -141,29 +81,7 @@ class FaultServer:
         self._timers.add(timer)
         timer.add_done_callback(self._timers.discard)
 
-    # --- one connection ---
-
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A task of our own: the one that asyncio would make complains, up to Python 3.11, when it is cancelled.
-        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            with contextlib.suppress(Gone, ConnectionError, TimeoutError):
-                while await self._respond(reader, writer):
-                    pass
-        except asyncio.CancelledError:
-            # The server is closing: what is still in a buffer is of no use to anybody.
-            writer.transport.abort()
-            raise
-        finally:
-            writer.close()
-            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-                await asyncio.wait_for(writer.wait_closed(), FLUSH_S_MAX)
-
-    async def _respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; whether the connection may be used again."""
         try:
             head = await asyncio.wait_for(http.read_head(reader), HANG_S_MAX)
