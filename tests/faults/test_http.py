@@ -86,3 +86,43 @@ def test_a_response_has_a_phrase_for_every_status() -> None:
 
 def test_a_chunk_begins_with_its_size() -> None:
     assert chunk_bytes(b"x" * 26) == b"1a\r\n" + b"x" * 26 + b"\r\n"
+
+
+def counted(raw: bytes, kept_bytes: int = 4, bytes_max: int = 200_000) -> tuple[bytes, int]:
+    async def run() -> tuple[bytes, int]:
+        reader = asyncio.StreamReader(limit=http.HEAD_BYTES_MAX)
+        reader.feed_data(raw)
+        reader.feed_eof()
+        head = await read_head(reader)
+        assert head is not None
+        return await http.count_body(reader, head, kept_bytes, bytes_max)
+
+    return asyncio.run(run())
+
+
+def test_of_a_body_that_is_counted_only_the_beginning_is_kept() -> None:
+    whole = b"abcdef" + b" " * 150_000
+    assert counted(b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b" % (len(whole), whole)) == (b"abcd", 150_006)
+    chunks = chunk_bytes(b"ab") + chunk_bytes(b"cdef") + chunk_bytes(b" " * 150_000) + b"0\r\n\r\n"
+    assert counted(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n" + chunks) == (b"abcd", 150_006)
+    assert counted(b"POST / HTTP/1.1\r\n\r\n") == (b"", 0)
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"POST / HTTP/1.1\r\ncontent-length: 200001\r\n\r\n", 413),
+        (
+            b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+            + chunk_bytes(b"x" * 199_999)
+            + b"2\r\nab\r\n0\r\n\r\n",
+            413,
+        ),
+        (b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n" + b"1" * 70_000, 400),
+        (b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", 400),
+    ],
+)
+def test_a_body_that_is_counted_has_bounds_too(raw: bytes, status: int) -> None:
+    with pytest.raises(BadRequest) as refused:
+        counted(raw)
+    assert refused.value.status == status

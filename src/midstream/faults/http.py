@@ -4,7 +4,7 @@ Rule: it knows nothing of faults, and reads nothing beyond its bounds.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -15,6 +15,9 @@ HEAD_BYTES_MAX = 64 << 10
 
 # Twice what the API takes, so that its own limit is the one that is met.
 BODY_BYTES_MAX = 64 << 20
+
+# What is held of a body that is only counted.
+_PIECE_BYTES = 64 << 10
 
 
 class BadRequest(ValueError):
@@ -71,13 +74,45 @@ async def read_call(reader: asyncio.StreamReader, head: Head) -> Call | None:
 async def _chunked(reader: asyncio.StreamReader) -> bytes:
     body = bytearray()
     while True:
-        line = await reader.readuntil(b"\r\n")
-        size = _size(line.split(b";")[0].decode("latin-1").strip(), 16)
+        size = _size(await _chunk_size(reader), 16)
         if len(body) + size > BODY_BYTES_MAX:
             raise BadRequest(413, f"the body is longer than {BODY_BYTES_MAX:,} bytes")
         body += (await reader.readexactly(size + 2))[:-2]
         if size == 0:
             return bytes(body)
+
+
+async def count_body(reader: asyncio.StreamReader, head: Head, kept_bytes: int, bytes_max: int) -> tuple[bytes, int]:
+    """The beginning of a body, and its size; the rest is not kept. Raises `BadRequest`, and what a reader raises."""
+    kept, size = b"", 0
+    async for data in _pieces(reader, head, bytes_max):
+        kept += data[: max(0, kept_bytes - size)]
+        size += len(data)
+    return kept, size
+
+
+async def _pieces(reader: asyncio.StreamReader, head: Head, bytes_max: int) -> AsyncIterator[bytes]:
+    chunked = "chunked" in head.headers.get("transfer-encoding", "").lower()
+    left = bytes_max
+    while True:
+        size = _size(await _chunk_size(reader), 16) if chunked else _size(head.headers.get("content-length", "0"), 10)
+        if size > left:
+            raise BadRequest(413, f"the body is longer than {bytes_max:,} bytes")
+        left -= size
+        for at in range(0, size, _PIECE_BYTES):
+            yield await reader.readexactly(min(_PIECE_BYTES, size - at))
+        if chunked:
+            await reader.readexactly(2)
+        if not chunked or size == 0:
+            return
+
+
+async def _chunk_size(reader: asyncio.StreamReader) -> str:
+    try:
+        line = await reader.readuntil(b"\r\n")
+    except asyncio.LimitOverrunError:
+        raise BadRequest(400, "the size of a chunk has no end") from None
+    return line.split(b";")[0].decode("latin-1").strip()
 
 
 def _size(text: str, base: int) -> int:
