@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from midstream.gateway import opening
+from midstream.gateway.alarms import Alarms
 from midstream.gateway.asker import Asker
 from midstream.gateway.endings import Refusal, refusal
 from midstream.gateway.frames import DIALECTS, Wire
@@ -160,6 +161,7 @@ class Hub:
     delivered: "Recent" = field(default_factory=lambda: Recent(DELIVERED_MAX))
     """Streams that a reader got to the end: a retry of their request is a request of its own."""
     closing: bool = False
+    _alarms: Alarms = field(default_factory=Alarms)
 
     # Streams.
 
@@ -216,7 +218,7 @@ class Hub:
             one_wire=False,
             wire=DIALECTS[call.wire],
         )
-        return Producer(call, stream.asker, engine, writer, stream, routing.upstreams, self.pool)
+        return Producer(call, stream.asker, engine, writer, stream, routing.upstreams, self.pool, self._alarms)
 
     def ended(self, stream: Stream, report: Report) -> None:
         """The producer has come to its end, whatever it was."""
@@ -249,7 +251,7 @@ class Hub:
     ) -> None:  # fmt: skip
         """A reader of a stream; ``stream`` is ``None`` for one that is over. ``fresh``: the one that asked for it."""
         reader = Reader(
-            head, self.journal, response, after=after, pace=self.limits.pace,
+            head, self.journal, response, after=after, pace=self.limits.pace, alarms=self._alarms,
             on_left=lambda reader, got_all: self._reader_left(reader, stream, got_all),
         )  # fmt: skip
         self._readers.add(reader)

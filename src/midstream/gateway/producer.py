@@ -8,6 +8,7 @@ from typing import Protocol
 
 from midstream.drivers.clock import Clock
 from midstream.gateway import begun
+from midstream.gateway.alarms import Alarms, Slot
 from midstream.gateway.answered import Answered
 from midstream.gateway.asker import Asker
 from midstream.gateway.endings import JSON_BODY, Refusal, answer_of, envelope, error_of, exhausted
@@ -61,8 +62,8 @@ class Producer:
     """Drives one engine. The `Listener` of its upstream's responses."""
 
     __slots__ = tuple(
-        "_answered _attempts _asker _broke_at _call _clock _due _engine _exchange _facts _framer"
-        " _loop _opening _paused _pool _shown _started_at _timer _timer_at _upstream _upstreams _watcher _wire _writer"
+        "_alarm _alarm_at _alarms _answered _attempts _asker _broke_at _call _clock _due _engine _exchange _facts"
+        " _framer _loop _opening _paused _pool _shown _started_at _upstream _upstreams _watcher _wire _writer"
         " id over read_bytes shown_bytes".split()
     )
 
@@ -75,6 +76,7 @@ class Producer:
         watcher: Watcher,
         upstreams: list[Upstream],
         pool: Pool,
+        alarms: Alarms,
     ) -> None:
         self.id = writer.id
         self.over = False
@@ -91,9 +93,10 @@ class Producer:
         self._opening: asyncio.Task[None] | None = None
         self._answered = Answered()
         self._upstream = self._attempts = self._facts = 0
-        self._due = self._timer_at = _NEVER
+        self._due = self._alarm_at = _NEVER
         self._broke_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarms = alarms
+        self._alarm: Slot | None = None
         self._paused = False
 
     # What the hub calls.
@@ -125,9 +128,7 @@ class Producer:
         """Stops, and leaves the stream open: another process goes on."""
         self.over = True
         self._drop()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._disarm()
 
     @property
     def state(self) -> str:
@@ -207,7 +208,7 @@ class Producer:
         if type(wait) is Read:
             due = wait.deadline if wait.wake_at is None else min(wait.deadline, wait.wake_at)
             self._due = due
-            if due < self._timer_at:
+            if due < self._alarm_at:
                 self._arm(due)
         else:
             self._turned(wait)
@@ -235,7 +236,7 @@ class Producer:
         if self.over or self._writer.pending_bytes <= PENDING_BYTES_MAX // 2 or self._exchange is None:
             self._paused = False
             self._clock.back()
-            if self._timer is None and not self.over and self._due != _NEVER:
+            if self._alarm is None and not self.over and self._due != _NEVER:
                 self._arm(self._due)
             if self._exchange is not None:
                 self._exchange.resume()
@@ -269,13 +270,18 @@ class Producer:
     # Time.
 
     def _arm(self, due: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = due
-        self._timer = self._loop.call_at(self._clock.monotonic_at(due), self._rang)
+        self._disarm()
+        self._alarm_at = due
+        self._alarm = self._alarms.set(self, self._clock.monotonic_at(due))
 
-    def _rang(self) -> None:
-        self._timer, self._timer_at = None, _NEVER
+    def _disarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel(self)
+            self._alarm = None
+
+    def rang(self) -> None:
+        """It is time to look whether the upstream has taken too long."""
+        self._alarm, self._alarm_at = None, _NEVER
         now = self._clock()
         if self.over or self._due == _NEVER:
             return
@@ -353,9 +359,7 @@ class Producer:
 
     def _finish(self, failure: Failure | None) -> None:
         self.over = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._disarm()
         if failure is None and self._exchange is not None:
             self._loop.call_later(_LAST_BYTES_S, self._drop)
         else:

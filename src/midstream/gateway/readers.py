@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from midstream.gateway.alarms import Alarms, Slot
 from midstream.gateway.endings import JSON_BODY, envelope
 from midstream.gateway.frames import Wire, behind, encoded, ping
 from midstream.gateway.http.heads import Headers
@@ -84,6 +85,8 @@ class Reader:
     """Writes one stream to one response."""
 
     __slots__ = (
+        "_alarm",
+        "_alarms",
         "_behind",
         "_early",
         "_head",
@@ -99,7 +102,6 @@ class Reader:
         "_response",
         "_sent_at",
         "_stall",
-        "_timer",
         "_untaken_bytes",
     )
 
@@ -111,6 +113,7 @@ class Reader:
         *,
         after: int,
         pace: Pace,
+        alarms: Alarms,
         on_left: Callable[["Reader", bool], None],
     ) -> None:
         self._head, self._journal, self._response, self._pace, self._on_left = head, journal, response, pace, on_left
@@ -118,7 +121,10 @@ class Reader:
         self._next = after + 1
         self._loop = asyncio.get_running_loop()
         self._sent_at = self._loop.time()
-        self._early = self._timer = self._stall = None  # type: asyncio.TimerHandle | None
+        self._early = self._stall = None  # type: asyncio.TimerHandle | None
+        self._alarms = alarms
+        self._alarm: Slot | None = None
+        """For the next ping."""
         self._reading: asyncio.Task[None] | None = None
         self._missed = self._behind = self._over = False
         self._untaken_bytes = 0
@@ -209,7 +215,7 @@ class Reader:
             return
         self._response.start(200, self._head.as_headers())
         self._sent_at = self._loop.time()
-        self._timer = self._loop.call_later(self._pace.ping_s, self._ring)
+        self._alarm = self._alarms.set(self, self._sent_at + self._pace.ping_s)
 
     def _write(self, data: bytes) -> None:
         response = self._response
@@ -239,16 +245,16 @@ class Reader:
             self._behind = False
             self._catch_up()
 
-    def _ring(self) -> None:
+    def rang(self) -> None:
         """Keeps the client alive: a ping after each ``ping_s`` without a byte."""
-        left_s = self._sent_at + self._pace.ping_s - self._loop.time()
-        if left_s <= 0.001:
+        due, now = self._sent_at + self._pace.ping_s, self._loop.time()
+        if now >= due:
             if not self._behind:
                 self._response.write(ping(self._head.wire))
                 self._pace.totals.pings += 1
-                self._sent_at = self._loop.time()
-            left_s = self._pace.ping_s
-        self._timer = self._loop.call_later(left_s, self._ring)
+                self._sent_at = now
+            due = now + self._pace.ping_s
+        self._alarm = self._alarms.set(self, due)
 
     # The end.
 
@@ -302,10 +308,12 @@ class Reader:
             return
         self._over = True
         self._journal.unsubscribe(self._id, self._told)
-        for timer in (self._early, self._timer, self._stall):
+        for timer in (self._early, self._stall):
             if timer is not None:
                 timer.cancel()
-        self._early = self._timer = self._stall = None
+        if self._alarm is not None:
+            self._alarm.cancel(self)
+        self._alarm = self._early = self._stall = None
         self._response.on_gone = self._response.on_drained = None
         self._on_left(self, got_all)
 
