@@ -36,7 +36,7 @@ def routed(check: Callable[[Routing, Callable[[Route], int]], None], models: dic
         tables = [{"models": {"claude-opus-4-8": name}} if (name := (models or {}).get(n)) else {} for n in range(3)]
         upstreams = [make(name, table, {}) for name, table in zip(NAMES, tables, strict=True)]
         routing = Routing(upstreams, Policy(), [Breaker(failures=2, open_s=30) for _ in upstreams])
-        around = routing.surroundings(CALL, lambda name: None)
+        around = routing.surroundings(CALL)
         assert around.route is not None
         check(routing, around.route)
 

@@ -84,7 +84,6 @@ class Stream:
         "producer",
         "readers",
         "span",
-        "upstream",
     )
 
     def __init__(self, hub: "Hub", head: Head, asker: Asker, key: bytes, model: str) -> None:
@@ -93,7 +92,6 @@ class Stream:
         self.readers: list[Reader] = []
         self.producer: Producer | None = None
         self.leaving: asyncio.TimerHandle | None = None
-        self.upstream = ""
         self.span: Span = NOBODY
 
     @property
@@ -209,11 +207,10 @@ class Hub:
 
     def _producer(self, stream: Stream, call: Call, writer: Writer, *, signed: bool) -> Producer:
         routing, limits = self.routing, self.limits
-        around = routing.surroundings(call, lambda name: setattr(stream, "upstream", name))
         engine = Engine(
             engine_request(call, signed),
             limits.policy,
-            around,
+            routing.surroundings(call),
             hold_live_after_s=limits.hold_s,
             one_wire=False,
             wire=DIALECTS[call.wire],
@@ -250,10 +247,7 @@ class Hub:
         by_retry: bool = False,
     ) -> None:  # fmt: skip
         """A reader of a stream; ``stream`` is ``None`` for one that is over. ``fresh``: the one that asked for it."""
-        reader = Reader(
-            head, self.journal, response, after=after, pace=self.limits.pace, alarms=self._alarms,
-            on_left=lambda reader, got_all: self._reader_left(reader, stream, got_all),
-        )  # fmt: skip
+        reader = Reader(head, self.journal, response, self, after=after, pace=self.limits.pace, alarms=self._alarms)
         self._readers.add(reader)
         if stream is not None:
             stream.readers.append(reader)
@@ -282,15 +276,15 @@ class Hub:
         most = self.limits.readers_per_stream_max
         return _too_many(f"{most:,} readers read this stream already") if len(stream.readers) >= most else None
 
-    def _reader_left(self, reader: Reader, stream: Stream | None, got_all: bool) -> None:
+    def reader_left(self, reader: Reader, got_all: bool) -> None:
+        """A reader is done, one way or the other."""
         self._readers.discard(reader)
         if got_all:
             self.delivered.add(reader.id)
-        if stream is None:
-            return
-        if reader in stream.readers:
+        stream = self.running.get(reader.id) or self._closing.get(reader.id)
+        if stream is not None and reader in stream.readers:
             stream.readers.remove(reader)
-        self._left(stream)
+            self._left(stream)
 
     def _left(self, stream: Stream) -> None:
         """The last reader has left, or there was none: goes by the setting."""

@@ -92,7 +92,8 @@ class Producer:
         self._exchange: Exchange | None = None
         self._opening: asyncio.Task[None] | None = None
         self._answered = Answered()
-        self._upstream = self._attempts = self._facts = 0
+        self._upstream = -1
+        self._attempts = self._facts = 0
         self._due = self._alarm_at = _NEVER
         self._broke_at = 0.0
         self._alarms = alarms
@@ -138,6 +139,11 @@ class Producer:
         if self._exchange is None:
             return "opening" if self._opening is not None else "sleeping"
         return "showing" if self._shown else "waiting"
+
+    @property
+    def upstream(self) -> str:
+        """The name of the one that was asked last; empty if none was."""
+        return self._upstreams[self._upstream].name if self._upstream >= 0 else ""
 
     @property
     def offset(self) -> int:

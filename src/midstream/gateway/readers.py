@@ -4,9 +4,9 @@ Rule: a reader has no source but the journal. So no consumer sees what is not du
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from midstream.gateway.alarms import Alarms, Slot
 from midstream.gateway.endings import JSON_BODY, envelope
@@ -81,6 +81,13 @@ _OWN = frozenset(
 """Headers that describe the upstream's connection or framing, not the reply."""
 
 
+class Keeper(Protocol):
+    """Whose readers they are."""
+
+    def reader_left(self, reader: "Reader", got_all: bool) -> None:
+        """It writes no more; whether its consumer was given everything."""
+
+
 class Reader:
     """Writes one stream to one response."""
 
@@ -92,10 +99,10 @@ class Reader:
         "_head",
         "_id",
         "_journal",
+        "_keeper",
         "_loop",
         "_missed",
         "_next",
-        "_on_left",
         "_over",
         "_pace",
         "_reading",
@@ -110,13 +117,13 @@ class Reader:
         head: Head,
         journal: Journal,
         response: Response,
+        keeper: Keeper,
         *,
         after: int,
         pace: Pace,
         alarms: Alarms,
-        on_left: Callable[["Reader", bool], None],
     ) -> None:
-        self._head, self._journal, self._response, self._pace, self._on_left = head, journal, response, pace, on_left
+        self._head, self._journal, self._response, self._keeper, self._pace = head, journal, response, keeper, pace
         self._id = head.id
         self._next = after + 1
         self._loop = asyncio.get_running_loop()
@@ -224,9 +231,9 @@ class Reader:
         if not response.started:
             if self._head.refusal is not None:
                 refusal = self._head.refusal
-                response.send(
-                    refusal.status, [*refusal.headers, (b"midstream-stream-id", self._id.encode())], refusal.body
-                )
+                # The upstream may be a midstream itself, and name a stream of its own.
+                headers = [pair for pair in refusal.headers if pair[0] != b"midstream-stream-id"]
+                response.send(refusal.status, [*headers, (b"midstream-stream-id", self._id.encode())], refusal.body)
                 self._leave(True)
                 return
             self._answer()
@@ -315,7 +322,7 @@ class Reader:
             self._alarm.cancel(self)
         self._alarm = self._early = self._stall = None
         self._response.on_gone = self._response.on_drained = None
-        self._on_left(self, got_all)
+        self._keeper.reader_left(self, got_all)
 
 
 def error_frame_of(message: str, wire: Wire, *, exhausted: bool) -> bytes:

@@ -6,7 +6,8 @@ Rule: recovery says whether a stream may move; this says where to.
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from functools import partial
 
 from midstream.gateway.breaker import Breaker, State, counts
 from midstream.gateway.upstreams.port import Call, Upstream
@@ -31,21 +32,22 @@ class Routing:
         self._memory = Memory()
         self._budget = RetryBudget(share=policy.retry_share, per_minute_min=policy.retry_per_minute_min)
         self._loop = asyncio.get_running_loop()
+        self._surroundings: dict[tuple[int, ...], Surroundings] = {}
 
     def requested(self) -> None:
         """A stream begins: counts towards the budget of retries."""
         self._budget.request(self._loop.time())
 
-    def surroundings(self, call: Call, on_chosen: Callable[[str], None]) -> Surroundings:
-        """What the engine of one stream is given. ``on_chosen`` is told the name of each upstream that is asked."""
+    def surroundings(self, call: Call) -> Surroundings:
+        """What the engine of one stream is given: the same for all whose models agree at the same upstreams."""
         keys = [upstream.model_key(call) for upstream in self.upstreams] if len(self.upstreams) > 1 else [""]
-
-        def route(asked: Route) -> int:
-            chosen = self._choose(asked, keys)
-            on_chosen(self.upstreams[chosen].name)
-            return chosen
-
-        return Surroundings(random.random, self._take_retry, self._memory, time.time, route=route)
+        models = tuple(map(keys.index, keys))
+        found = self._surroundings.get(models)
+        if found is None:
+            route = partial(self._choose, models)
+            found = Surroundings(random.random, self._take_retry, self._memory, time.time, route=route)
+            self._surroundings[models] = found
+        return found
 
     def judged(self, record: AttemptRecord) -> None:
         """An attempt is over: its upstream is well, or it is not."""
@@ -62,7 +64,8 @@ class Routing:
         well = zip(self.upstreams, self.breakers, strict=True)
         return next((upstream for upstream, breaker in well if breaker.state is State.CLOSED), self.upstreams[0])
 
-    def _choose(self, asked: Route, keys: list[str]) -> int:
+    def _choose(self, models: Sequence[int], asked: Route) -> int:
+        """``models``: for each upstream the first one that has the same model."""
         last, now = asked.last, self._loop.time()
         if last is not None and (not asked.may_move or not _moves(asked.failure)):
             return last
@@ -70,7 +73,7 @@ class Routing:
         if last is not None:  # the one that just failed comes last
             order = [*order[last + 1 :], *order[:last], last]
         for at in order:
-            same_model = last is None or at == last or not asked.shown or keys[at] == keys[last]
+            same_model = last is None or at == last or not asked.shown or models[at] == models[last]
             if same_model and (at == last or self.breakers[at].allows(now)):
                 return at
         return last if last is not None else 0

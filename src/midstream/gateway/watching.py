@@ -97,7 +97,7 @@ class Watching:
         self.log.stream_ended(
             stream.id,
             report,
-            upstream=stream.upstream,
+            upstream=producer.upstream if producer is not None else "",
             client=stream.asker.name or None,
             bytes=producer.shown_bytes if producer is not None else None,
         )
@@ -114,7 +114,7 @@ class Watching:
                 yield StreamView(
                     id=stream.id,
                     age_s=round(now - stream.created_at, 3),
-                    upstream=stream.upstream,
+                    upstream=producer.upstream,
                     attempts=len(producer.attempts),
                     state=producer.state,
                     readers=len(stream.readers),
