@@ -81,6 +81,13 @@ def bench_table() -> str:
     return "\n".join([*heads, *rows, ""])
 
 
+def lint_rules() -> str:
+    """Every rule of `midstream lint`, family by family."""
+    from midstream.doctor.lint.reference import markdown
+
+    return markdown()
+
+
 def generate(name: str) -> str:
     """The text that belongs between the marks of this name."""
     words = name.split()
@@ -90,6 +97,7 @@ def generate(name: str) -> str:
         "policy": policy_table,
         "configuration": configuration_tables,
         "bench": bench_table,
+        "lint-rules": lint_rules,
     }
     return makers[name]()
 

@@ -16,7 +16,13 @@ from midstream._version import __version__
 from midstream.cli import Misuse
 from midstream.errors import MissingExtra
 
-COMMANDS = ("midstream.cli.demo", "midstream.cli.faults", "midstream.cli.serve")
+COMMANDS = (
+    "midstream.cli.demo",
+    "midstream.cli.faults",
+    "midstream.cli.serve",
+    "midstream.cli.lint",
+    "midstream.cli.config",
+)
 """Every command, in the order of the help."""
 
 EXTRAS = {
@@ -27,6 +33,10 @@ EXTRAS = {
     "httptools": "gateway",
     "prometheus_client": "gateway",
     "google": "vertex",
+    "crossplane": "doctor",
+    "hcl2": "doctor",
+    "lark": "doctor",
+    "yaml": "doctor",
 }
 """The extra that brings a package which midstream itself does without."""
 

@@ -1,0 +1,1 @@
+"""Writes configurations of proxies that a stream passes through, with the why of each line."""

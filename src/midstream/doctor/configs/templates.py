@@ -1,0 +1,109 @@
+"""The templates, and what is filled into them.
+
+Rule: a template is a whole configuration with its reasons; it holds no logic but ``@tls`` and ``@plain`` before a line.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from urllib.parse import urlsplit
+
+
+class NotServable(ValueError):
+    """What was asked for makes no configuration. Its text is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One thing that can be configured."""
+
+    name: str
+    title: str
+    file: str
+    """The name of its template, and of the file that somebody would write it to."""
+    lint: str | None
+    """The kind that `midstream lint` takes it for; ``None``: it is a program."""
+
+
+KINDS = (
+    Kind("nginx", "nginx, open source", "nginx.conf", "nginx"),
+    Kind("haproxy", "HAProxy 3", "haproxy.cfg", "haproxy"),
+)
+"""Everything that can be configured, in the order of the help."""
+
+NAMES = tuple(kind.name for kind in KINDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What differs from place to place."""
+
+    upstream: str = "http://127.0.0.1:8100"
+    """Where streams come from: `midstream serve`, by itself."""
+    listen: str = "127.0.0.1:8080"
+    idle_s: int = 120
+    """The longest silence that is borne: over three pings, and under what holds a dead connection for long."""
+    stream_s: int = 3600
+    """The longest stream, for limits that count the whole of it."""
+    body_mb: int = 64
+    """The largest prompt: the API takes 32 MB."""
+
+    def values(self) -> dict[str, str]:
+        """Every name that a template may use. Raises `NotServable`."""
+        upstream = urlsplit(self.upstream)
+        try:
+            port = upstream.port
+        except ValueError:
+            port = 0
+        host = upstream.hostname
+        plain = not (upstream.path.strip("/") or upstream.query or upstream.fragment or upstream.username)
+        if upstream.scheme not in {"http", "https"} or not host or port == 0 or not plain or _unsafe(self.upstream):
+            raise NotServable(f"the upstream is http:// or https:// with a host and a port, not {self.upstream!r:.80}")
+        listen_host, _, listen_port = self.listen.rpartition(":")
+        if _unsafe(self.listen) or not listen_port.isdecimal() or not 0 < int(listen_port[:6]) <= 65_535:
+            raise NotServable(f"listen at HOST:PORT or PORT, not at {self.listen!r:.80}")
+        return {
+            "upstream": self.upstream.rstrip("/"),
+            "upstream_host": f"[{host}]" if ":" in host else host,
+            "upstream_port": str(port or (443 if upstream.scheme == "https" else 80)),
+            "listen": self.listen,
+            "listen_host": listen_host or "0.0.0.0",
+            "listen_port": listen_port,
+            "idle_s": str(self.idle_s),
+            "stream_s": str(self.stream_s),
+            "body_mb": str(self.body_mb),
+            "body_bytes": str(self.body_mb << 20),
+        }
+
+    @property
+    def tls(self) -> bool:
+        """Whether the upstream is reached over TLS."""
+        return self.upstream.startswith("https:")
+
+
+def kind(name: str) -> Kind:
+    """One of `KINDS`. Raises `KeyError`."""
+    return {each.name: each for each in KINDS}[name]
+
+
+def filled(name: str, wanted: Wanted) -> str:
+    """A configuration. Raises `NotServable`."""
+    values = wanted.values()
+    path = resources.files("midstream.doctor.configs").joinpath("files", kind(name).file)
+    lines = _chosen(path.read_text("utf-8"), wanted.tls)
+    return re.sub(r"@@(\w+)@@", lambda match: values[match[1]], "\n".join(lines))
+
+
+def _chosen(template: str, tls: bool) -> Iterator[str]:
+    for line in template.split("\n"):
+        mark = re.match(r"@(tls|plain)(?=[ ]|$)", line)
+        if mark is None:
+            yield line
+        elif (mark[1] == "tls") is tls:
+            yield line[mark.end() :]
+
+
+def _unsafe(text: str) -> bool:
+    """Whether it could end a line or a word of a configuration."""
+    return len(text) > 300 or re.search(r"[^\w.:/\[\]*-]", text) is not None

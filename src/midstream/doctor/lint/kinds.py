@@ -1,0 +1,71 @@
+"""What kind of configuration a file is, and who checks it.
+
+Rule: the name decides before the content; what neither tells is asked of the user.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+from midstream.doctor.lint.findings import Assumptions, Checked
+from midstream.doctor.lint.source import Source, Unreadable
+
+# What a file is stands in its beginning; a certificate or a long list may follow.
+LOOKED_AT = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of file."""
+
+    name: str
+    """As ``--as`` has it; the module that checks it is called so, too."""
+    title: str
+    named: re.Pattern[str]
+    """What the last part of its path looks like."""
+    holds: re.Pattern[str]
+    """What stands in it."""
+
+    def check(self) -> Callable[[Source, Assumptions], Checked]:
+        """Its checker. It is loaded when it is needed: its parser may come with an extra."""
+        check: Callable[[Source, Assumptions], Checked] = import_module(f"midstream.doctor.lint.{self.name}").check
+        return check
+
+
+def _kind(name: str, title: str, named: str, holds: str) -> Kind:
+    return Kind(name, title, re.compile(named, re.IGNORECASE), re.compile(holds, re.MULTILINE))
+
+
+KINDS = (
+    _kind(
+        "haproxy",
+        "HAProxy",
+        r"haproxy.*|.*\.haproxy",
+        r"^(frontend|backend|listen|defaults)\b.*\n(.*\n)*?\s+(bind|server|mode|timeout)\s",
+    ),
+    _kind(
+        "nginx",
+        "nginx",
+        r"nginx.*\.conf|.*\.nginx",
+        r"^\s*(location\s[^\n]*\{|proxy_pass\s|upstream\s+\S+\s*\{|server\s*\{|http\s*\{)",
+    ),
+)
+"""Every kind; the content is looked at in this order."""
+
+NAMES = tuple(kind.name for kind in KINDS)
+
+
+def kind_of(source: Source, wanted: str | None = None) -> Kind:
+    """The kind that the user names, or that the file shows. Raises `Unreadable`."""
+    if wanted is not None:
+        return next(kind for kind in KINDS if kind.name == wanted)
+    last = re.split(r"[/\\]", source.name)[-1]
+    beginning = source.text[:LOOKED_AT]
+    for kind in KINDS:
+        if kind.named.fullmatch(last):
+            return kind
+    for kind in KINDS:
+        if kind.holds.search(beginning):
+            return kind
+    raise Unreadable(f"{source.name} is no configuration that is known here; if it is one, say which: --as {NAMES[0]}")

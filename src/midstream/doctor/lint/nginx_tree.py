@@ -1,0 +1,140 @@
+"""An nginx configuration as a tree of directives, with what it includes, and what each place inherits.
+
+Rule: a setting means what the nearest level says; whoever asks gets the directive that says it, so that it has a line.
+"""
+
+import glob
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from midstream.doctor.lint.findings import Checked, Place
+from midstream.doctor.lint.source import Source, Unreadable, read
+
+# More than any server has; a pattern may match a folder that is not meant.
+FILES_MAX = 1000
+
+# What every nginx ships, and what says nothing about streams.
+_SHIPPED = {"mime.types", "fastcgi_params", "fastcgi.conf", "uwsgi_params", "scgi_params", "proxy_params"}
+
+_OUTSIDE_HTTP = {"stream", "mail"}
+
+
+@dataclass(eq=False, slots=True)
+class Directive:
+    """One directive, with what stands in its block."""
+
+    name: str
+    args: tuple[str, ...]
+    place: Place
+    parent: "Directive | None"
+    block: "list[Directive] | None" = None
+
+    @property
+    def value(self) -> str:
+        """Its first argument."""
+        return self.args[0] if self.args else ""
+
+    def here(self, name: str) -> "list[Directive]":
+        """The directives of this name that stand directly in its block."""
+        return [each for each in self.block or [] if each.name == name]
+
+    def ancestors(self) -> "Iterator[Directive]":
+        """Itself, and every block around it, from the inside out."""
+        at: Directive | None = self
+        while at is not None:
+            yield at
+            at = at.parent
+
+    def nearest(self, name: str) -> "list[Directive]":
+        """What is in force in this block: nginx inherits a setting only where none of its kind is set further in."""
+        return next((found for block in self.ancestors() if (found := block.here(name))), [])
+
+    def setting(self, name: str) -> "Directive | None":
+        """The one directive that is in force; the last, where somebody wrote it twice."""
+        found = self.nearest(name)
+        return found[-1] if found else None
+
+    def told(self) -> str:
+        """It as it stands, without its block."""
+        return " ".join([self.name, *self.args])
+
+
+@dataclass(slots=True)
+class Tree:
+    """A file and what it includes."""
+
+    root: Directive
+    checked: Checked
+    seen: set[Path] = field(default_factory=set)
+
+    def walk(self) -> Iterator[Directive]:
+        """Every directive, but for those that are not about HTTP."""
+        todo = [self.root]
+        while todo:
+            at = todo.pop()
+            yield at
+            todo += [each for each in reversed(at.block or []) if each.name not in _OUTSIDE_HTTP]
+
+
+def parse(source: Source, checked: Checked) -> Tree:
+    """The tree of a file. Raises `Unreadable`."""
+    tree = Tree(Directive("", (), Place(source.name, 1), None, []), checked)
+    main = Path(source.name)
+    tree.seen.add(main.absolute())
+    tree.root.block = _directives(source, tree, tree.root, main.parent)
+    return tree
+
+
+def _directives(source: Source, tree: Tree, parent: Directive, folder: Path) -> list[Directive]:
+    # Here, for it needs the extra. Whether a directive may stand where it stands is asked of ``nginx -t``.
+    import crossplane
+
+    payload: dict[str, Any] = crossplane.parse_string(
+        source.text, filename=source.name, single=True, check_ctx=False, check_args=False
+    )
+    for problem in payload["errors"]:
+        # Its texts end with the place.
+        reason = re.sub(r" in \S+:\d+$", "", str(problem["error"]))
+        raise Unreadable(f"{source.name}:{problem['line'] or 1} is not nginx configuration: {reason}")
+    tree.checked.files[source.name] = source.lines
+    return list(_built(payload["config"][0]["parsed"], source.name, tree, parent, folder))
+
+
+def _built(parsed: list[dict[str, Any]], name: str, tree: Tree, parent: Directive, folder: Path) -> Iterator[Directive]:
+    for each in parsed:
+        at = Directive(each["directive"], tuple(each["args"]), Place(name, each["line"]), parent)
+        if at.name == "include" and at.args:
+            yield from _included(at, tree, parent, folder)
+            continue
+        if "block" in each:
+            at.block = []
+            at.block += _built(each["block"], name, tree, at, folder)
+        yield at
+
+
+def _included(at: Directive, tree: Tree, parent: Directive, folder: Path) -> Iterator[Directive]:
+    for path in _paths(at.value, folder, at, tree.checked):
+        if path.absolute() in tree.seen:
+            continue
+        if len(tree.seen) >= FILES_MAX:
+            tree.checked.notes.append(f"{at.place.file}:{at.place.line}: only the first {FILES_MAX} files were read")
+            return
+        tree.seen.add(path.absolute())
+        try:
+            yield from _directives(read(str(path)), tree, parent, folder)
+        except Unreadable as problem:
+            tree.checked.notes.append(f"{at.place.file}:{at.place.line} includes what cannot be read: {problem}")
+
+
+def _paths(pattern: str, folder: Path, at: Directive, checked: Checked) -> list[Path]:
+    """What a pattern matches below the folder of the main file; a part of a configuration is looked up higher, too."""
+    for base in (folder, *list(folder.absolute().parents)[:2]):
+        found = [Path(path) for path in sorted(glob.glob(str(base / pattern)))]
+        if found:
+            return [path for path in found if path.is_file()]
+    if not glob.has_magic(pattern) and Path(pattern).name not in _SHIPPED:
+        checked.notes.append(f"{at.place.file}:{at.place.line} includes {pattern}, which is not here")
+    return []

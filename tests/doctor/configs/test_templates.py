@@ -1,0 +1,95 @@
+"""Every template is filled for every upstream, passes the lint, and lets streams through the real proxy."""
+
+import pytest
+
+from midstream.doctor.configs.templates import KINDS, Kind, NotServable, Wanted, filled
+from midstream.doctor.lint import run
+from midstream.doctor.lint.findings import Assumptions
+from midstream.doctor.lint.source import Source
+from midstream.faults.server import FaultServer
+from tests.doctor import streams
+from tests.doctor.behind import behind
+from tests.faults.raw import ask, events_of
+
+EACH = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+
+# Those that run here.
+REAL = pytest.mark.parametrize("name", ["nginx", "haproxy"])
+
+# Shorter than the stream of the test, which pings four times in it.
+IDLE_S, PING_S, STREAM_S = 2, 0.5, 4.0
+
+
+@EACH
+@pytest.mark.parametrize("upstream", ["http://127.0.0.1:8100", "https://api.example.com", "http://[::1]:8100/"])
+def test_what_is_written_passes_its_own_lint_without_a_note(kind: Kind, upstream: str) -> None:
+    text = filled(kind.name, Wanted(upstream=upstream))
+    assert "@@" not in text and "\n@" not in text
+    if kind.lint is not None:
+        assert run.check(Source("file", text), Assumptions(), kind.lint).findings == []
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Wanted(upstream="x"),
+        Wanted(upstream="http://"),
+        Wanted(upstream="http://h:99999"),
+        Wanted(upstream="http://h:0"),
+        Wanted(upstream="http://h/v1"),
+        Wanted(upstream="http://user:key@h"),
+        Wanted(upstream="http://h;return"),
+        Wanted(upstream="http://h\n"),
+        Wanted(upstream="http://" + "h" * 400),
+        Wanted(listen="80;"),
+        Wanted(listen="host:"),
+        Wanted(listen="host:70000"),
+        Wanted(listen="host:" + "9" * 5000),
+    ],
+    ids=lambda wanted: f"{wanted.upstream:.20} {wanted.listen:.20}",
+)
+def test_what_could_break_out_of_a_line_is_refused(wanted: Wanted) -> None:
+    with pytest.raises(NotServable):
+        filled("nginx", wanted)
+
+
+@pytest.mark.sockets
+@REAL
+def test_events_go_on_at_once(name: str) -> None:
+    assert not streams.holds_back(name, filled(name, Wanted()))
+    assert not streams.holds_back_a_large_event(name, filled(name, Wanted()))
+    assert not streams.comes_in_batches(name, filled(name, Wanted()))
+
+
+@pytest.mark.sockets
+@REAL
+@pytest.mark.parametrize("script", ["always cut-fin@event=12", "always cut-rst@event=12"])
+def test_a_failure_of_the_upstream_can_be_seen(name: str, script: str) -> None:
+    with FaultServer(script) as faults, behind(name, filled(name, Wanted()), faults.port) as base_url:
+        assert not streams.looks_whole(ask(base_url, timeout_s=streams.DEADLINE_S))
+
+
+@pytest.mark.sockets
+@REAL
+def test_pings_carry_a_stream_past_the_limit_and_without_them_it_is_cut_visibly(name: str) -> None:
+    text = filled(name, Wanted(idle_s=IDLE_S))
+    with (
+        FaultServer(f"always pings-only@event=5 every={PING_S}") as pinging,
+        behind(name, text, pinging.port) as base_url,
+    ):
+        carried = ask(base_url, timeout_s=streams.DEADLINE_S, total_s=STREAM_S)
+    assert carried.end == "timeout", "it was cut"
+    pings = [event for event in events_of(carried.body) if event.get("type") == "ping"]
+    assert len(pings) > IDLE_S / PING_S
+    with FaultServer("always silence@event=5") as silent, behind(name, text, silent.port) as base_url:
+        cut = ask(base_url, timeout_s=streams.DEADLINE_S)
+    assert cut.end != "timeout" and not streams.looks_whole(cut)
+
+
+@pytest.mark.sockets
+@REAL
+def test_a_large_prompt_comes_through_and_a_leaving_client_is_told(name: str) -> None:
+    text = filled(name, Wanted())
+    assert not streams.refuses_a_large_prompt(name, text)
+    assert not streams.forgets_that_the_client_left(name, text)
+    assert not streams.asks_twice(name, text)

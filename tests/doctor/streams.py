@@ -1,0 +1,155 @@
+"""What a stream through a proxy looks like on the wire: what came, what was held back, and whether its end is honest.
+
+Rule: nothing is timed; what must come is waited for with a deadline.
+"""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+
+from midstream.faults.reply import Reply
+from midstream.faults.server import FaultServer
+from tests.doctor.behind import behind
+from tests.faults.raw import REQUEST, Answer, ask, connect
+
+DEADLINE_S = 20.0
+
+# Long enough for what goes on at once to arrive on a busy machine; what is held back is held until the stream ends.
+SETTLE_S = 1.5
+
+# Events, and what lies between two of them: a quarter of what HAProxy waits for.
+PACED, PACE_S = 25, 0.05
+
+# An event that is larger than the buffers of nginx, and no multiple of them.
+BIG_BYTES = 6_000
+END_OF_BIG = b"the end of the large event"
+
+
+def big_reply() -> Reply:
+    """A reply whose first delta is large."""
+    text = "x" * BIG_BYTES + END_OF_BIG.decode()
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": usage}
+    return Reply.from_events(
+        [
+            {"type": "message_start", "message": message},
+            {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}},
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "more"}},
+            {"type": "content_block_stop", "index": 0},
+            {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage},
+            {"type": "message_stop"},
+        ]
+    )
+
+
+def looks_whole(answer: Answer) -> bool:
+    """Whether the transport says that this is all: a client that trusts it takes a cut stream for a whole one."""
+    assert answer.raw and answer.status == 200, answer.raw[:300]
+    if "transfer-encoding: chunked" in answer.head or "content-length:" in answer.head:
+        return answer.complete
+    # Without framing, the end of the connection is the end of the body.
+    return answer.end == "fin"
+
+
+def hides_a_cut(kind: str, text: str) -> bool:
+    """Whether a stream that its origin cut looks whole behind the proxy."""
+    with FaultServer("always cut-fin@event=12") as faults, behind(kind, text, faults.port) as base_url:
+        return looks_whole(ask(base_url, timeout_s=DEADLINE_S))
+
+
+def holds_back(kind: str, text: str, **headers: str) -> bool:
+    """Whether events wait in the proxy while the origin is silent."""
+    with FaultServer("always silence@event=12") as faults, behind(kind, text, faults.port) as base_url:
+        # Compressed, no word can be looked for; but that something comes, can.
+        wanted = b"\r\n\r\n" if headers else b"content_block_delta"
+        return not _arrives(base_url, wanted, headers)
+
+
+def holds_back_a_large_event(kind: str, text: str) -> bool:
+    """Whether the end of a large event waits for the next one."""
+    with FaultServer("always silence@event=3", big_reply()) as faults, behind(kind, text, faults.port) as base_url:
+        return not _arrives(base_url, END_OF_BIG, {})
+
+
+def refuses_a_large_prompt(kind: str, text: str) -> bool:
+    """Whether a prompt of 2 MB does not reach the origin."""
+    body = json.dumps({**REQUEST, "messages": [{"role": "user", "content": "x" * (2 << 20)}]}).encode()
+    with FaultServer() as faults, behind(kind, text, faults.port) as base_url:
+        return ask(base_url, body=body, timeout_s=DEADLINE_S).status == 413
+
+
+def asks_twice(kind: str, text: str) -> bool:
+    """Whether one POST becomes two, when the origin breaks off before it answers."""
+    with (
+        FaultServer("always closed-early") as faults,
+        FaultServer("always closed-early") as second,
+        behind(kind, text, faults.port, second.port) as base_url,
+    ):
+        ask(base_url, timeout_s=DEADLINE_S)
+        return len(faults.requests) + len(second.requests) > 1
+
+
+def forgets_that_the_client_left(kind: str, text: str) -> bool:
+    """Whether a silent origin is not told that nobody listens any more."""
+    with FaultServer("always silence@event=12") as faults, behind(kind, text, faults.port) as base_url:
+        with closing(connect(base_url, DEADLINE_S)) as line:
+            send(line)
+            received = b""
+            # All that the origin sends: what cannot be handed on would tell the proxy, too.
+            while received.count(b"event: ") < 12:
+                received += line.recv(65_536)
+        return not _within(SETTLE_S, lambda: faults.open_connections == 0)
+
+
+def comes_in_batches(kind: str, text: str) -> bool:
+    """Whether events that leave one by one come several at once; under half as many reads as events are batches."""
+    with (
+        FaultServer(f"always silence@event={PACED}", pace_s=PACE_S) as faults,
+        behind(kind, text, faults.port) as base_url,
+        closing(connect(base_url, SETTLE_S)) as line,
+        suppress(TimeoutError),
+    ):
+        send(line)
+        reads = received = 0
+        while received < PACED:
+            received += line.recv(65_536).count(b"event: ")
+            reads += 1
+    assert received == PACED
+    return reads < PACED / 2
+
+
+def cuts_between_pings(kind: str, text: str) -> bool:
+    """Whether a stream that pings each two seconds is cut."""
+    with FaultServer("always pings-only@event=5 every=2") as faults, behind(kind, text, faults.port) as base_url:
+        return ask(base_url, timeout_s=DEADLINE_S, total_s=5.0).end != "timeout"
+
+
+def send(line: socket.socket, headers: Mapping[str, str] | None = None) -> None:
+    """Ask, and leave the answer to be read."""
+    data = json.dumps(REQUEST).encode()
+    lines = ["POST /v1/messages HTTP/1.1", "host: test", f"content-length: {len(data)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in (headers or {}).items()]
+    line.sendall("\r\n".join([*lines, "", ""]).encode() + data)
+
+
+def _arrives(base_url: str, wanted: bytes, headers: Mapping[str, str]) -> bool:
+    received = b""
+    until = time.monotonic() + SETTLE_S
+    with closing(connect(base_url, SETTLE_S)) as line, suppress(TimeoutError):
+        send(line, headers)
+        while wanted not in received and time.monotonic() < until and (piece := line.recv(65_536)):
+            received += piece
+    _head, _, body = received.partition(b"\r\n\r\n")
+    return wanted in received and (wanted != b"\r\n\r\n" or bool(body))
+
+
+def _within(limit_s: float, holds: Callable[[], bool]) -> bool:
+    until = time.monotonic() + limit_s
+    while time.monotonic() < until:
+        if holds():
+            return True
+        time.sleep(0.02)
+    return False
