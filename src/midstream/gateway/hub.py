@@ -19,10 +19,10 @@ from midstream.gateway.frames import DIALECTS, Wire
 from midstream.gateway.http.heads import Headers
 from midstream.gateway.http.inbound import Response
 from midstream.gateway.http.outbound import Pool
+from midstream.gateway.kept import Kept
 from midstream.gateway.owners import same
 from midstream.gateway.producer import Producer
 from midstream.gateway.readers import Head, Pace, Reader
-from midstream.gateway.requests import engine_request
 from midstream.gateway.routing import Routing
 from midstream.gateway.tracing import NOBODY, Span
 from midstream.gateway.upstreams.port import Call
@@ -206,16 +206,16 @@ class Hub:
         return stream
 
     def _producer(self, stream: Stream, call: Call, writer: Writer, *, signed: bool) -> Producer:
-        routing, limits = self.routing, self.limits
+        routing, limits, kept = self.routing, self.limits, Kept(call, signed=signed)
         engine = Engine(
-            engine_request(call, signed),
+            kept,
             limits.policy,
             routing.surroundings(call),
             hold_live_after_s=limits.hold_s,
             one_wire=False,
             wire=DIALECTS[call.wire],
         )
-        return Producer(call, stream.asker, engine, writer, stream, routing.upstreams, self.pool, self._alarms)
+        return Producer(kept, stream.asker, engine, writer, stream, routing.upstreams, self.pool, self._alarms)
 
     def ended(self, stream: Stream, report: Report) -> None:
         """The producer has come to its end, whatever it was."""

@@ -16,8 +16,9 @@ from midstream.gateway.frames import Framer, Wire
 from midstream.gateway.http.decoding import DecodingError
 from midstream.gateway.http.heads import Headers
 from midstream.gateway.http.outbound import Exchange, OutRequest, Pool
+from midstream.gateway.kept import Kept
 from midstream.gateway.upstreams.errors import error_frame, to_bedrock
-from midstream.gateway.upstreams.port import BadCall, Call, CannotAsk, Upstream
+from midstream.gateway.upstreams.port import BadCall, CannotAsk, Upstream
 from midstream.journal.port import Kind as Record
 from midstream.journal.port import Writer
 from midstream.protocol.dialects import dump
@@ -62,14 +63,14 @@ class Producer:
     """Drives one engine. The `Listener` of its upstream's responses."""
 
     __slots__ = tuple(
-        "_alarm _alarm_at _alarms _answered _attempts _asker _broke_at _call _clock _due _engine _exchange _facts"
-        " _framer _loop _opening _paused _pool _shown _started_at _upstream _upstreams _watcher _wire _writer"
+        "_alarm _alarm_at _alarms _answered _attempts _asker _broke_at _clock _due _engine _exchange _facts"
+        " _framer _loop _opening _paused _pool _request _shown _started_at _upstream _upstreams _watcher _wire _writer"
         " id over read_bytes shown_bytes".split()
     )
 
     def __init__(
         self,
-        call: Call,
+        request: Kept,
         asker: Asker,
         engine: Engine,
         writer: Writer,
@@ -81,10 +82,10 @@ class Producer:
         self.id = writer.id
         self.over = False
         self.read_bytes = self.shown_bytes = 0
-        self._call, self._asker, self._engine = call, asker, engine
+        self._request, self._asker, self._engine = request, asker, engine
         self._writer, self._watcher, self._upstreams, self._pool = writer, watcher, upstreams, pool
-        self._wire: Wire = call.wire
-        self._framer = Framer(call.wire, writer.offset)
+        self._wire: Wire = request.call.wire
+        self._framer = Framer(self._wire, writer.offset)
         self._shown = writer.offset > 0
         self._loop = asyncio.get_running_loop()
         self._clock = Clock(self._loop.time)
@@ -324,13 +325,14 @@ class Producer:
         if len(self._engine.history.attempts) > 1:
             await self._recorded()
         try:
-            credentials = self._asker.credentials_for(upstream, self._call)
-            request: OutRequest = await upstream.request(self._call, wait.body, credentials)
+            call = self._request.call
+            request: OutRequest = await upstream.request(call, wait.body, self._asker.credentials_for(upstream, call))
         except CannotAsk as problem:
             self._opening = None
             self._cannot_ask(problem)
             return
         self._opening = None
+        self._request.pack()
         if not self.over:
             try:
                 self._exchange = self._pool.exchange(request, self, connect_s=wait.connect_s)

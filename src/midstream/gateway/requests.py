@@ -15,7 +15,6 @@ from midstream.gateway.http.heads import Headers, first, without_hop_by_hop
 from midstream.gateway.upstreams.port import Call, signed_by_client
 from midstream.protocol.dialects import parse
 from midstream.protocol.events import Fields
-from midstream.recovery.request import Request as Asked
 
 STREAM_ID = re.compile(r"(?:ms|mb)-[0-9a-f]{32}")
 """Ours: ``ms-`` for server-sent events, ``mb-`` for event streams."""
@@ -105,20 +104,6 @@ def make_call(target: Target, method: str, path: str, query: str, headers: Heade
         method=method,
         host=(first(headers, b"host") or b"").decode("latin-1"),
     )
-
-
-def engine_request(call: Call, signed: bool) -> Asked:
-    """The call, in recovery's words."""
-    betas = {
-        beta.strip().decode("latin-1")
-        for name, value in call.headers
-        if name == b"anthropic-beta"
-        for beta in value.split(b",")
-    }
-    fields = {"model": call.model, **call.fields} if call.wire == "eventstream" else call.fields
-    in_body = call.fields.get("anthropic_beta") if call.wire == "eventstream" else None
-    betas |= {beta for beta in in_body if isinstance(beta, str)} if isinstance(in_body, list) else set()
-    return Asked(fields, frozenset(beta for beta in betas if beta), signed)
 
 
 def is_signed(call: Call, headers: Headers) -> bool:

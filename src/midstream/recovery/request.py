@@ -4,8 +4,6 @@ Rule: reads the caller's request, never changes it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from midstream.protocol.dialects import dump
@@ -14,15 +12,27 @@ from midstream.protocol.events import Fields
 EAGER_TOOLS_BETA = "fine-grained-tool-streaming-2025-05-14"
 
 
-@dataclass(frozen=True)
+_NO_BETAS: frozenset[str] = frozenset()
+
+
 class Request:
     """A Messages request, in the API's own form."""
 
-    body: Fields
-    betas: frozenset[str] = field(default_factory=frozenset)
-    """The values of the ``anthropic-beta`` header."""
-    signed_by_caller: bool = False
-    """The caller's signature covers the body: it can be sent again, but not edited."""
+    __slots__ = ("_body", "betas", "signed_by_caller")
+
+    def __init__(self, body: Fields | None, betas: frozenset[str] = _NO_BETAS, signed_by_caller: bool = False) -> None:
+        """A body of ``None`` is for one that reads it when it is asked for: it has a ``body`` of its own."""
+        self._body = body
+        self.betas = betas or _NO_BETAS
+        """The values of the ``anthropic-beta`` header. An empty set of one's own would take as much as twenty words."""
+        self.signed_by_caller = signed_by_caller
+        """The caller's signature covers the body: it can be sent again, but not edited."""
+
+    @property
+    def body(self) -> Fields:
+        """All that was asked."""
+        assert self._body is not None
+        return self._body
 
     @property
     def model(self) -> str:
@@ -30,7 +40,7 @@ class Request:
         model = self.body.get("model")
         return model if isinstance(model, str) else ""
 
-    @cached_property
+    @property
     def size_bytes(self) -> int:
         """How long the body is as JSON, near enough."""
         return len(self.as_bytes)
