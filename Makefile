@@ -93,6 +93,15 @@ bench: ## what it costs, beside the bare SDK and botocore, in one run
 bench-here: $(TEST)
 	@$(RUN) -m bench $(ARGS)
 
+.PHONY: bench-gateway
+bench-gateway: ## what an event costs through midstream, beside nginx and LiteLLM, in one run
+	@python=$$(python3 tools/pythons.py system) && \
+	$(MAKE) --no-print-directory bench-gateway-here VENV=.venv-bench PYTHON="$$python"
+
+.PHONY: bench-gateway-here
+bench-gateway-here: $(TEST)
+	@$(RUN) -m bench.gateway $(ARGS)
+
 .PHONY: load-gateway
 load-gateway: $(TEST) ## 2,000 streams through one gateway, slow and stopped readers: nothing lost, nothing piled up
 	@$(RUN) -m bench.gateway_load $(ARGS)

@@ -21,7 +21,10 @@ SETTLE_S = 2.0
 WARM = 50
 """Streams before those whose memory is measured."""
 DELIVERED_MIN = 0.97
-"""Of what was played. Below that a server is saturated, and is measured by what it delivered."""
+"""Of what was played: below that a server is saturated."""
+AT_ONCE_MAX = 1.5
+"""Events that come together, on average. They are sent one by one, and those of one stream so far apart that a server
+which keeps up has passed one on before the next is there; who is late finds several, and does the work of one."""
 
 Start = Callable[[int, Path], AbstractContextManager[Running]]
 """Starts a server before the service at this port, with a folder for its files."""
@@ -51,6 +54,9 @@ class Load(NamedTuple):
     cores: float
     """That the server used."""
     saturated: bool
+    """It was late, or behind: its events do not cost what they cost one by one."""
+    rate: float
+    """That was asked for."""
 
 
 class Late(NamedTuple):
@@ -99,8 +105,9 @@ def load(subject: Subject, seconds: float) -> Load:
             played = _play(service, subject.rate)
             assert not seen.lost, f"{subject.name}: {seen.lost} streams broke"
             assert seen.events, f"{subject.name}: not one event was delivered"
-    saturated = seen.events < played * DELIVERED_MIN
-    return Load(used_s / seen.events * 1e6, played / took_s, seen.events / took_s, used_s / took_s, saturated)
+    saturated = seen.events < played * DELIVERED_MIN or seen.events > seen.reads * AT_ONCE_MAX
+    us, per_s = used_s / seen.events * 1e6, seen.events / took_s
+    return Load(us, played / took_s, per_s, used_s / took_s, saturated, subject.rate)
 
 
 def idle_bytes(subject: Subject, streams: int) -> float:

@@ -10,8 +10,7 @@ STAMP_DIGITS = 18
 """Of a monotonic clock in nanoseconds: enough for thirty years of uptime."""
 
 _BEFORE = (
-    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,'
-    b'"delta":{"type":"text_delta","text":"'
+    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"'
 )
 _AFTER = b'"}}\n\n'
 _TEXT_BYTES = EVENT_BYTES - len(_BEFORE) - len(_AFTER)

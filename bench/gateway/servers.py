@@ -8,12 +8,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.gateway.played import REQUEST
 from bench.gateway_load.process import usage
 from tests.gateway.gateways import environment
 from tests.gateway.gateways import running as running_gateway
@@ -116,8 +115,11 @@ def litellm(program: str, upstream: int, folder: Path) -> Iterator[Running]:
     port = processes.free_port()
     config = folder / "litellm.yaml"
     config.write_text(_LITELLM.format(upstream=upstream))
-    # It would fetch a table of prices from the network.
+    # It would fetch a table of prices from the network, and ask for a key: to check one is work that nobody here needs.
     env = {**environment({}), "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
+    env["LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY"] = "true"
+    # 500 streams at once, unless told otherwise.
+    env |= {"AIOHTTP_CONNECTOR_LIMIT": "20000", "AIOHTTP_CONNECTOR_LIMIT_PER_HOST": "20000"}
     command = [program, "--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
     with _started(command, folder / "litellm.log", port, LITELLM_START_S_MAX, env) as running:
         yield running
@@ -144,7 +146,6 @@ def _started(
             yield Running(process.pid, port)
         finally:
             processes.end(process, politely_s=5.0)
-
 
 
 def find_nginx(given: str) -> tuple[str, str]:
@@ -174,5 +175,3 @@ def _install(folder: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "litellm[proxy]"], check=True)
-
-
