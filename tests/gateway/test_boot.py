@@ -163,3 +163,23 @@ def test_a_stream_to_which_nobody_comes_back_is_given_up(tmp_path: Path) -> None
             await gateway.aclose()
 
     run(story)
+
+
+def test_a_stream_that_waits_for_its_client_can_be_removed_by_it_and_by_nobody_else(tmp_path: Path) -> None:
+    async def story() -> None:
+        path = tmp_path / "j.sqlite3"
+        async with FaultServer("ok", pace_s=0.01) as faults:
+            answer, _ = await left_open(faults, path, 5, tokens=None, key="sk-client")
+            gateway = Gateway.build(settings(faults.url, journal=path), {})
+            await gateway.start()
+            statuses = []
+            for method, key in (("DELETE", "sk-other"), ("DELETE", "sk-client"), ("GET", "sk-client")):
+                name = f"/midstream/streams/{answer.headers['midstream-stream-id']}"
+                said = await ask(f"http://127.0.0.1:{gateway.port}", method, name, None, x_api_key=key)
+                statuses.append(said.status)
+                await said.close()
+            assert statuses == [404, 204, 404]
+            assert not await gateway.journal.open_streams() and len(faults.service.requests) == 1
+            await gateway.aclose()
+
+    run(story)

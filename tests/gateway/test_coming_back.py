@@ -142,6 +142,18 @@ def test_a_retry_of_a_request_whose_reader_broke_off_gets_the_stream_it_made(how
     run(story)
 
 
+def test_a_request_that_comes_twice_at_once_under_one_key_is_one_stream(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with standing("ok", pace_s=0.005, journal=tmp_path / "journal.sqlite3") as st:
+            both = await asyncio.gather(*(begun(st, 2, idempotency_key="abc") for _ in range(5)))
+            assert len({answer.headers["midstream-stream-id"] for answer in both}) == 1
+            assert len(st.faults.service.requests) == 1
+            for answer in both:
+                await answer.close()
+
+    run(story)
+
+
 RIVALS: list[tuple[dict[str, str], dict[str, str], Any]] = [
     ({}, {}, ASKED),
     ({}, {"x_stainless_retry_count": "0"}, ASKED),

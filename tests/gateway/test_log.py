@@ -2,6 +2,8 @@
 
 import io
 import json
+import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -147,3 +149,30 @@ def test_a_log_that_cannot_be_written_stops_nothing() -> None:
     closed.close()
     for to in (Full(), closed):
         Log("json", to).warned("x")
+
+
+def said(logger: str, message: str, *, level: int = logging.ERROR, broken: bool = False) -> Callable[[Log], None]:
+    def tell(log: Log) -> None:
+        try:
+            raise ValueError(SECRET)
+        except ValueError:
+            exc_info = sys.exc_info() if broken else None
+        log.libraries().handle(logging.LogRecord(logger, level, __file__, 1, message, (), exc_info))
+
+    return tell
+
+
+def test_what_is_said_through_logging_is_a_line_like_all_others() -> None:
+    line = as_json(said("midstream.journal", "the journal fails", broken=True))
+    assert (line["level"], line["event"], line["message"]) == ("error", "error", "the journal fails")
+    assert (line["logger"], line["exception"]) == ("midstream.journal", "ValueError")
+    assert "exception" not in as_json(said("midstream.gateway", "x", level=logging.WARNING))
+
+
+def test_of_a_librarys_words_none_is_told() -> None:
+    words = f"Exception in callback f({CONTENT!r}, {SECRET!r})"
+    line = as_json(said("asyncio", words, level=logging.WARNING, broken=True))
+    assert (line["level"], line["logger"], line["exception"]) == ("warning", "asyncio", "ValueError")
+    text = told("text", said("asyncio", words, broken=True))
+    for secret in (CONTENT, SECRET):
+        assert secret not in json.dumps(line) + text

@@ -155,3 +155,12 @@ def test_what_is_no_number_of_a_frame_is_refused(value: bytes) -> None:
 )
 def test_a_page_of_somebodys_is_told_from_a_program(headers: list[tuple[bytes, bytes]], elsewhere: bool) -> None:
     assert from_elsewhere(headers) is elsewhere
+
+
+def test_a_name_that_no_file_can_hold_is_no_name() -> None:
+    call = make_call(Target(What.MESSAGES), "POST", "/v1/messages", "", [], b'{"model":"\\ud800","stream":true}')
+    assert (call.model, call.fields["model"]) == ("", "\ud800")
+
+
+def test_an_idempotency_key_counts_whole() -> None:
+    assert retry_of([(b"idempotency-key", b"k" * 9999 + b"a")]) == b"k" * 9999 + b"a"

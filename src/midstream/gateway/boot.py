@@ -84,6 +84,11 @@ class Lobby:
                     return info
         return None
 
+    async def give_up(self, id: str) -> None:
+        """Ends a stream that waits for its client, as that client does not want it any more."""
+        if id in self._waiting and id not in self._adopting:
+            await self._give_up(id)
+
     async def give_up_old(self, created_before: float) -> None:
         """Ends the streams to which nobody has come back."""
         for info in [info for info in self._waiting.values() if info.created_at < created_before]:

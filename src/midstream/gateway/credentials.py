@@ -3,6 +3,7 @@
 Rule: the one place that knows which headers hold credentials.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -15,6 +16,9 @@ CREDENTIAL_HEADERS = frozenset(
 )
 """Headers that say who the client is, those that go with a signature of AWS among them. No log, journal or second
 upstream may get them. What is meant for a proxy (``proxy-authorization``) goes to nobody: see `heads`."""
+
+_TELLING = re.compile(rb"auth|cookie|credential|passw|secret|token|(?:api|access|private|subscription)[-_]?key")
+"""What a header's name speaks of that somebody made up to carry a secret, for a proxy or a service of their own."""
 
 
 def secrets_of(headers: Headers) -> list[bytes]:
@@ -48,3 +52,8 @@ def without_credentials(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[by
 def only_credentials(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Those that say who the client is."""
     return [pair for pair in headers if pair[0] in CREDENTIAL_HEADERS]
+
+
+def fit_to_store(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Those that may stand in a journal: none that is known to be a credential, and none that sounds like one."""
+    return [pair for pair in without_credentials(headers) if not _TELLING.search(pair[0])]

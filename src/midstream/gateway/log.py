@@ -5,6 +5,7 @@ Rule: ids, numbers and words from known sets. No contents, no headers, no creden
 """
 
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -92,6 +93,10 @@ class Log:
         write = _json_line if self.form == "json" else _text_line
         self._write(write(now, level, event, told))
 
+    def libraries(self) -> logging.Handler:
+        """What takes the records of `logging`, so that they are lines like all others."""
+        return _Records(self)
+
     def block(self, lines: Sequence[str]) -> None:
         """Lines for a person, where lines are text."""
         if self.form == "text":
@@ -103,6 +108,22 @@ class Log:
             self._to.flush()
         except (OSError, ValueError):  # a closed pipe, a full disk, a closed file
             pass
+
+
+class _Records(logging.Handler):
+    """Of midstream's own loggers the sentence is told; of others only who speaks: theirs may hold anything."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line."""
+        own = record.name.partition(".")[0] == "midstream"
+        kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        level: Level = "error" if record.levelno >= logging.ERROR else "warning"
+        message = record.getMessage() if own else "a library reports a problem"
+        self._log.line(level, level, message=message, logger=record.name, exception=kind)
 
 
 def _json_line(now: str, level: Level, event: str, facts: Mapping[str, Any]) -> str:

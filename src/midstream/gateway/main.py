@@ -5,6 +5,7 @@ Rule: parts are made here and nowhere else; what goes wrong at the start is one 
 
 import asyncio
 import contextlib
+import logging
 import signal
 import time
 from collections.abc import Callable, Coroutine
@@ -141,7 +142,12 @@ async def _serve(settings: Settings, environ: dict[str, str]) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, gateway.reload)
-    await gateway.run(stop)
+    records = gateway.watching.log.libraries()
+    logging.getLogger().addHandler(records)
+    try:
+        await gateway.run(stop)
+    finally:
+        logging.getLogger().removeHandler(records)
     return 0
 
 

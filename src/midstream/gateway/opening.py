@@ -5,7 +5,7 @@ Rule: whatever another process needs to go on with the stream stands here, and n
 
 import msgspec
 
-from midstream.gateway.credentials import without_credentials
+from midstream.gateway.credentials import fit_to_store
 from midstream.gateway.frames import Wire
 from midstream.gateway.http.heads import Headers
 from midstream.gateway.upstreams.port import Call
@@ -34,9 +34,9 @@ _encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(Opening)
 
 def write(call: Call, *, signed: bool, own_credentials: bool, client: str = "") -> bytes:
     """The record's data."""
-    headers = [pair for pair in without_credentials(call.headers) if pair[0] != b"cookie"]
+    headers, raw = fit_to_store(call.headers), call.raw or b""
     return _encoder.encode(
-        Opening(call.path, call.query, headers, call.raw or b"", call.wire, call.model, signed, own_credentials, client)
+        Opening(call.path, call.query, headers, raw, call.wire, call.model, signed, own_credentials, client)
     )
 
 

@@ -27,8 +27,11 @@ _TRICKS = re.compile(r"//|/\.{1,2}(?=/|$)|\\|%2e|%2f|%5c|%00|[^\x21-\x7e]", re.I
 Model ids in Bedrock's paths may be ARNs, with an encoded slash: they are looked at by themselves.
 """
 
-ID_CHARS_MAX = 20
-"""Of a ``Last-Event-ID``: no stream has 10^20 frames."""
+_HALF_CHARS = re.compile(r"[\ud800-\udfff]")
+"""What JSON can spell and no file can hold. In a body it goes on as it came; a name it is none."""
+
+ID_CHARS_MAX = 18
+"""Of a ``Last-Event-ID``: no stream has 10^18 frames, and no journal counts much further."""
 
 
 class What(Enum):
@@ -100,7 +103,7 @@ def make_call(target: Target, method: str, path: str, query: str, headers: Heade
         fields=fields,
         wire="eventstream" if bedrock else "sse",
         streamed=target.streamed if bedrock else fields.get("stream") is True,
-        model=model if isinstance(model, str) else "",
+        model=model if isinstance(model, str) and not _HALF_CHARS.search(model) else "",
         method=method,
         host=(first(headers, b"host") or b"").decode("latin-1"),
     )
@@ -114,7 +117,7 @@ def is_signed(call: Call, headers: Headers) -> bool:
 def retry_of(headers: Headers) -> bytes | None:
     """What makes a request a repetition of an earlier one: its idempotency key, or empty for a counted retry."""
     if key := first(headers, b"idempotency-key"):
-        return key[:256]
+        return key
     count = first(headers, b"x-stainless-retry-count") or b"0"
     return b"" if count.isdigit() and len(count) < 6 and int(count) > 0 else None
 

@@ -111,16 +111,21 @@ class DataPlane:
     async def _comes_back(self, key: bytes, asker: Asker, response: Response, *, named: bool) -> bool:
         """The same request again: it is given the stream that it made, if its reader broke off and it is still held."""
         hub = self.hub
-        stream = hub.running_with(key) if named else hub.left_alone(key)
-        if stream is None:
-            stream = await self.lobby.adopted(key, asker)
-        if stream is not None:
-            hub.attach(stream.head, stream, response, by_retry=True)
-            return True
-        found = await self.lobby.held(key, time.time() - LATE_RETRY_S)
+        find = hub.running_with if named else hub.left_alone
+        stream = find(key) or await self.lobby.adopted(key, asker)
+        found = await self.lobby.held(key, time.time() - LATE_RETRY_S) if stream is None else None
         if found is not None:
             hub.attach(head_of(found.id), None, response)
-        return found is not None
+            return True
+        stream = stream or find(key)  # the same request may have come twice at once
+        if stream is None:
+            return False
+        refused = hub.too_many_readers(stream)
+        if refused is not None:
+            self._refuse(response, refused)
+        else:
+            hub.attach(stream.head, stream, response, by_retry=True)
+        return True
 
     async def _pass_on(self, call: Call, asker: Asker, request: Request, response: Response) -> None:
         upstream = self.hub.routing.first_allowed()
@@ -169,6 +174,8 @@ class DataPlane:
         stream = self.hub.find_running(target.stream_id, asker.owner)
         if stream is not None and stream.producer is not None:
             stream.producer.cancel()
+        elif not info.ended:
+            await self.lobby.give_up(target.stream_id)
         if await self.hub.journal.delete(target.stream_id):
             return response.send(204, [], b"")
         return self._refuse(response, refusal(409, "the stream is still being written; try again in a moment"))
