@@ -1,8 +1,12 @@
 """Responses of every shape, whole, byte by byte and cut at every byte, over real sockets."""
 
+import asyncio
+
 import pytest
 
-from tests.gateway.http.servers import OK, Answer, Run, Server, answer_to, ask, on_both_loops, pooled, post
+from midstream.gateway.http.heads import Headers
+from midstream.gateway.http.outbound import Exchange
+from tests.gateway.http.servers import OK, Answer, Heard, Run, Server, answer_to, ask, on_both_loops, pooled, post
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n7;x=y\r\n, world\r\n0\r\na: b\r\n\r\n"
 SIZED = b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\nhello, world"
@@ -206,5 +210,67 @@ def test_chunks_that_came_together_are_told_together(run: Run) -> None:
         async with Server(Answer(data)) as server, pooled() as pool:
             heard = await answer_to(pool, post(server.origin()))
             assert heard.parts == [b"x" * 100]
+
+    run(story())
+
+
+def _own(number: int, length: int = 400) -> bytes:
+    """A response that no other one is like, in its header, its chunks and its body."""
+    chunks = b"".join(b"2\r\n%02d\r\n" % number for _ in range(length // 2))
+    return b"HTTP/1.1 200 OK\r\nx-own: %d\r\ntransfer-encoding: chunked\r\n\r\n%b0\r\n\r\n" % (number, chunks)
+
+
+@on_both_loops
+@pytest.mark.parametrize("by_byte", [True, False])
+def test_responses_that_come_at_once_are_kept_apart(run: Run, by_byte: bool) -> None:
+    async def story() -> None:
+        answers = [Answer(_own(number), by_byte=by_byte, held=True) for number in range(20)]
+        async with Server(*answers) as server, pooled() as pool:
+            asked = [ask(pool, post(server.origin()))[0] for _ in answers]
+            server.go.set()
+            heard = [await each.over() for each in asked]
+            assert {each.end for each in heard} == {"ended"}
+            own = [int(dict(each.headers)[b"x-own"]) for each in heard]
+            assert sorted(own) == list(range(20))
+            assert [each.body for each in heard] == [b"%02d" % number * 200 for number in own]
+
+    run(story())
+
+
+class _Canceller(Heard):
+    """As soon as it is told of the head, it gives up another exchange, or its own."""
+
+    def __init__(self, exchanges: list[Exchange]) -> None:
+        super().__init__()
+        self.exchanges = exchanges
+
+    def opened(self, status: int, headers: Headers) -> None:
+        super().opened(status, headers)
+        self.exchanges.pop().cancel()
+
+
+@on_both_loops
+@pytest.mark.parametrize("whose", ["another's", "its own"])
+def test_who_gives_up_an_exchange_when_told_of_a_head_is_told_no_other_body(run: Run, whose: str) -> None:
+    async def story() -> None:
+        held = [Answer(_own(number), held=True) for number in (17, 18)]
+        async with Server(*held, OK) as server, pooled() as pool:
+            exchanges: list[Exchange] = []
+            heard = _Canceller(exchanges)
+            own = pool.exchange(post(server.origin()), heard, connect_s=5)
+            other, others = ask(pool, post(server.origin()))
+            exchanges.append(own if whose == "its own" else others)
+            server.go.set()
+            if whose == "its own":
+                await other.over()
+                while exchanges:
+                    await asyncio.sleep(0.001)
+                assert (heard.status, heard.body, heard.end) == (200, b"", None)
+                assert other.body in (b"17" * 200, b"18" * 200)
+            else:
+                await heard.over()
+                assert heard.body == b"%b" % dict(heard.headers)[b"x-own"] * 200
+                assert other.body in (b"", b"17" * 200, b"18" * 200)
+            assert (await answer_to(pool, post(server.origin()))).end == "ended"
 
     run(story())

@@ -31,6 +31,8 @@ _TIMEOUT = re.compile(rb"timeout\s*=\s*\"?([0-9]{1,6})", re.IGNORECASE)
 class Home(Protocol):
     """Where connections wait for their next use."""
 
+    found: "Found"
+
     def put_back(self, connection: "ClientConnection", keep_alive_s: float | None) -> None:
         """The response was whole: it may be used again. The server's own limit, if it named one."""
 
@@ -42,12 +44,47 @@ class _Refused(Exception):
     """Stops the parser."""
 
 
+class Found:
+    """What a parser calls. One for all connections of an event loop: each parser has returned before another is fed.
+
+    A parser keeps what it calls; bound to each connection that would be half a kilobyte of every stream.
+    """
+
+    __slots__ = (
+        "connection",
+        "on_body",
+        "on_header",
+        "on_headers_complete",
+        "on_message_begin",
+        "on_message_complete",
+        "parts",
+    )
+
+    def __init__(self) -> None:
+        self.connection: ClientConnection = cast(ClientConnection, None)
+        """Whose parser is being fed."""
+        self.parts: list[bytes] = []
+        """What it has found of the body."""
+        self.on_body = self.parts.append  # without a function of ours in between
+        self.on_message_begin = lambda: self.connection.message_begins()
+        self.on_header = lambda name, value: self.connection.header_came(name, value)
+        self.on_headers_complete = lambda: self.connection.headers_are_complete()
+        self.on_message_complete = lambda: self.connection.message_is_complete()
+
+    def take(self) -> bytes:
+        """What there is of the body, once."""
+        body = b"".join(self.parts)
+        self.parts.clear()
+        return body
+
+
 class ClientConnection(asyncio.Protocol):
     """For one exchange at a time."""
 
     __slots__ = (
         "_complete",
         "_exchange",
+        "_found",
         "_head_due",
         "_headers",
         "_home",
@@ -55,19 +92,17 @@ class ClientConnection(asyncio.Protocol):
         "_keep_alive_s",
         "_listener",
         "_parser",
-        "_parts",
         "_quiet_bytes",
         "_reading_paused",
         "_status",
         "_transport",
         "_until_close",
         "expires_at",
-        "on_body",
         "route",
     )
 
     def __init__(self, home: Home, route: Route) -> None:
-        self._home = home
+        self._home, self._found = home, home.found
         self.route = route
         """What it leads to."""
         self.expires_at = 0.0
@@ -76,8 +111,6 @@ class ClientConnection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._listener: Listener | None = None
         self._parser: HttpResponseParser | None = None
-        self._parts: list[bytes] = []
-        self.on_body = self._parts.append  # the parser's callback, without a function of ours in between
         self._reading_paused = False
         self._forget_response()
 
@@ -95,7 +128,7 @@ class ClientConnection(asyncio.Protocol):
         """Sends a request, and listens for its response."""
         self._forget_response()
         self._exchange = exchange
-        self._parser = HttpResponseParser(self)
+        self._parser = HttpResponseParser(self._found)
         self._listener = exchange.begins(self)
         if self._listener is None:  # it was cancelled in the very moment
             self.cut()
@@ -153,25 +186,22 @@ class ClientConnection(asyncio.Protocol):
             self.cut()  # nobody asked for anything: it would be taken for the next answer
             return
         problem = ""
+        found = self._found
+        found.connection = self
         try:
             parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as broken:
             problem = _what_is_wrong(broken)
+        # Taken before anybody is called, whatever that one then does with this connection or another.
+        parts = found.parts
+        body = parts.pop() if len(parts) == 1 else found.take()
         if self._head_due:
             self._open()
-        parts = self._parts
-        if not parts:
+        if not body:
             self._quiet_bytes += len(data)
-        else:
-            listener = self._listener
-            assert listener is not None  # who cancels leaves no parts
+        elif self._listener is not None:
             self._quiet_bytes = 0
-            if len(parts) == 1:
-                body = parts.pop()
-            else:
-                body = b"".join(parts)
-                parts.clear()
-            listener.received(body)
+            self._listener.received(body)
         if problem or self._complete or self._quiet_bytes > QUIET_BYTES_MAX:
             self._decide(problem)
 
@@ -198,20 +228,20 @@ class ClientConnection(asyncio.Protocol):
         if self._exchange is not None:
             self._exchange.drained()
 
-    # --- called by the parser ---
+    # --- called by the parser, through `Found` ---
 
-    def on_message_begin(self) -> None:
+    def message_begins(self) -> None:
         if self._complete:
             raise _Refused("more than one response")
 
-    def on_header(self, name: bytes, value: bytes) -> None:
+    def header_came(self, name: bytes, value: bytes) -> None:
         if self._status:
             return  # a trailer
         if len(self._headers) >= HEADERS_MAX:
             raise _Refused("the response has too many headers")
         self._headers.append((name.lower(), value.strip(b" \t")))
 
-    def on_headers_complete(self) -> None:
+    def headers_are_complete(self) -> None:
         parser = self._parser
         assert parser is not None
         status = parser.get_status_code()
@@ -234,7 +264,7 @@ class ClientConnection(asyncio.Protocol):
             self._complete = True
             raise _Refused("no body follows")
 
-    def on_message_complete(self) -> None:
+    def message_is_complete(self) -> None:
         self._complete = self._status != 0
 
     # --- what follows from it ---
@@ -276,11 +306,10 @@ class ClientConnection(asyncio.Protocol):
         listener.ended()
 
     def _detach(self) -> None:
-        """Forgets what was for one response. The parser too: it and this object hold each other."""
+        """Forgets what was for one response."""
         self._status, self._until_close = 0, False
         self._parser = None
         self._headers = _TOLD
-        self._parts.clear()
 
 
 def _what_is_wrong(broken: Exception) -> str:

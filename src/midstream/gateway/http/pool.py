@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import msgspec
 
 from midstream.gateway.http import tls
-from midstream.gateway.http.client import ClientConnection
+from midstream.gateway.http.client import ClientConnection, Found
 from midstream.gateway.http.connect import ConnectFailed, dial
 from midstream.gateway.http.exchange import Exchange, Listener
 from midstream.gateway.http.origin import OutRequest, request_head
@@ -44,6 +44,7 @@ class Pool:
         proxies: Proxies = DIRECT,
     ) -> None:
         """``ssl_context``: see `tls.client_context`, which is what is used without one."""
+        self.found = Found()
         self._limits = limits or PoolLimits()
         self._ssl_context = ssl_context
         self._proxies = proxies
