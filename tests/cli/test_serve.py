@@ -164,7 +164,8 @@ def test_a_bad_setting_is_one_sentence_and_status_2(told: Tell, arguments: list[
 
 def test_a_flag_is_not_guessed_from_its_beginning(told: Tell) -> None:
     status, out, err = told("--ping", "3")
-    assert (status, out) == (2, "") and "unrecognized arguments: --ping" in err
+    sentence = "there is no --ping (did you mean --ping-s?); midstream serve --help says what there is"
+    assert (status, out, err) == (2, "", f"midstream serve: {sentence}\n")
 
 
 RAISED = [
@@ -321,3 +322,15 @@ def test_tokens_are_read_again_on_sighup_and_no_secret_is_told(tmp_path: Path) -
     for path in tmp_path.glob("j*"):
         stored = path.read_bytes()
         assert not any(secret.encode() in stored for secret in (TOKEN, NEW_TOKEN, UPSTREAM_KEY)), path
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize("taken", ["--listen", "--control-listen"])
+def test_a_port_that_is_taken_is_one_sentence_and_nothing_else(tmp_path: Path, taken: str) -> None:
+    with FaultServer("ok") as other:
+        address = other.url.removeprefix("http://")
+        arguments = [*("--listen", "127.0.0.1:0"), *("--control-listen", "127.0.0.1:0"), taken, address]
+        command = [sys.executable, "-m", "midstream", "serve", "--journal", str(tmp_path / "j"), *arguments]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    sentence = f"{taken} {address} cannot be listened at: address already in use; give another one"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", f"midstream serve: {sentence}\n")

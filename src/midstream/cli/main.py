@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 
 from midstream._version import __version__
 from midstream.cli import Misuse
+from midstream.cli.parser import Parser
 from midstream.errors import MissingExtra
 
 COMMANDS = (
@@ -90,7 +91,7 @@ def main(argv: Sequence[str] | None = None, commands: Sequence[str] = COMMANDS) 
 
 def build_parser(commands: Sequence[str]) -> argparse.ArgumentParser:
     """The parser for all commands. One that lacks an extra is listed all the same, and says so when it is run."""
-    parser = argparse.ArgumentParser(prog="midstream", description="Claude streams that finish.")
+    parser = Parser(prog="midstream", description="Claude streams that finish.")
     parser.add_argument("--version", action="version", version=f"midstream {__version__}")
     subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     for path in commands:

@@ -46,6 +46,7 @@ class Watching:
         self._hub: Hub | None = None
         self._gateway: Gateway | None = None
         self._control: Control | None = None
+        self._announced = False
 
     async def start(self, gateway: "Gateway") -> None:
         """Opens the second port, and says where everything is."""
@@ -59,6 +60,7 @@ class Watching:
         if gateway.plane.tokens is not None and gateway.plane.tokens.warning:
             self.log.warned(gateway.plane.tokens.warning)
         announce(self.log, self._settings, self._settings.listen._replace(port=gateway.port), self.control)
+        self._announced = True
         if gateway.hub.running:
             self.log.line("info", "adopted", streams=len(gateway.hub.running))
 
@@ -66,7 +68,8 @@ class Watching:
         """Closes the second port."""
         if self._control is not None:
             await self._control.aclose()
-        self.log.stopped(streams_left=len(self._hub.running) if self._hub is not None else 0)
+        if self._announced:
+            self.log.stopped(streams_left=len(self._hub.running) if self._hub is not None else 0)
 
     def reload(self, tokens: Tokens) -> None:
         """Reads the clients' tokens again; a broken file changes nothing."""
