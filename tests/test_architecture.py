@@ -69,7 +69,7 @@ LAYERS = {
         "msgspec httptools uvloop aiohttp prometheus_client botocore google opentelemetry",
     ),
     "faults": _layer("protocol", "msgspec"),
-    "doctor": _layer("protocol recovery faults errors reports PUBLIC", "msgspec rich crossplane hcl2 lark yaml"),
+    "doctor": _layer("protocol recovery faults errors reports PUBLIC", "msgspec rich crossplane h11 h2 hcl2 lark yaml"),
     "demo": _layer("recovery.policy faults reports errors PUBLIC", "anthropic httpx2 rich"),
     "cli": _layer("*", f"{SDK_PACKAGES} rich"),
     "simulation": _layer("*", "msgspec", banned=REAL_TIME),

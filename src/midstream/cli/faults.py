@@ -8,12 +8,16 @@ import asyncio
 import contextlib
 import errno
 import json
+import os
+import secrets
 import signal
 from pathlib import Path
 
 from midstream.cli import Misuse, Unable
 from midstream.faults.catalogue import KINDS, Kind
+from midstream.faults.listening import Listening
 from midstream.faults.models import STYLES
+from midstream.faults.probe import FarEnd
 from midstream.faults.reply import REPLY_NAMES, Reply
 from midstream.faults.script import Script
 from midstream.faults.server import FaultServer
@@ -24,6 +28,8 @@ NAME = "faults"
 HELP = "play a reply over real sockets, and break it as a script says"
 
 PORT = 8787
+
+PROBE_TOKEN_VARIABLE = "MIDSTREAM_PROBE_TOKEN"
 
 _TITLES = {
     "stream": "within the stream",
@@ -58,6 +64,7 @@ examples:
   midstream faults --script 'cut-rst@byte=900; ok'
   midstream faults --capture recorded.sse --script 'always overloaded'
   midstream faults --list
+  midstream faults --probe --port 8788
   curl -N http://127.0.0.1:{PORT}/v1/messages -H 'x-midstream-fault: cut-clean@event=12' -d '{{{{"stream": true,
     "model": "claude-sonnet-5-5", "max_tokens": 1000, "messages": [{{{{"role": "user", "content": "Hi"}}}}]}}}}'
 """
@@ -87,6 +94,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--rules", choices=RULES, default="on", help="refuse what the API refuses: always, resumes, never"
     )
     parser.add_argument("--pace", type=float, default=0.0, metavar="SECONDS", help="wait so long between two events")
+    parser.add_argument(
+        "--probe", action="store_true", help="be the far end of `midstream probe`, and play what that asks for"
+    )
     parser.add_argument("--list", action="store_true", help="explain every fault, and end")
     parser.add_argument("--json", action="store_true", help="with --list: as JSON")
 
@@ -96,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         print(json.dumps([as_json(kind) for kind in KINDS], indent=2) if args.json else as_table())
         return 0
-    server = make_server(args)
+    server: Listening = make_far_end(args) if args.probe else make_server(args)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(server))
     return 0
@@ -122,6 +132,20 @@ def make_server(args: argparse.Namespace) -> FaultServer:
     )
 
 
+def make_far_end(args: argparse.Namespace) -> FarEnd:
+    """The far end of a probe. Where others can reach it, it has a token, and makes one if it was given none."""
+    if not 0 <= args.port <= 65_535:
+        raise Misuse(f"a port is between 0 and 65535, not {args.port}")
+    token = os.environ.get(PROBE_TOKEN_VARIABLE, "")
+    far_end = FarEnd(token, host=args.host, port=args.port)
+    if token or far_end.on_loopback:
+        return far_end
+    token = secrets.token_urlsafe(24)
+    # It was made this moment, for the person who reads this: without it the other end cannot ask.
+    print(f"a token for this far end, to be set at the other end:\nexport {PROBE_TOKEN_VARIABLE}={token}", flush=True)
+    return FarEnd(token, host=args.host, port=args.port)
+
+
 def read_capture(path: Path) -> Reply:
     """A recorded stream. Raises `NotAStream`, with one sentence for the person who named the file."""
     try:
@@ -140,14 +164,15 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-async def _serve(server: FaultServer) -> None:
+async def _serve(server: Listening) -> None:
     try:
         await server.__aenter__()
     except OSError as problem:
         if problem.errno == errno.EADDRINUSE:
             raise Unable(f"port {server.port} of {server.host} is in use; choose another one with --port") from None
         raise Unable(f"cannot listen at {server.host} port {server.port}: {problem.strerror or problem}") from None
-    print(f"playing {server.service.script} at {server.url} (Ctrl-C ends it)", flush=True)
+    what = f"playing {server.service.script}" if isinstance(server, FaultServer) else "the far end of a probe"
+    print(f"{what} at {server.url} (Ctrl-C ends it)", flush=True)
     stop = asyncio.Event()
     with contextlib.suppress(NotImplementedError):
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -23,6 +23,7 @@ COMMANDS = (
     "midstream.cli.serve",
     "midstream.cli.lint",
     "midstream.cli.config",
+    "midstream.cli.probe",
 )
 """Every command, in the order of the help."""
 
@@ -35,6 +36,8 @@ EXTRAS = {
     "prometheus_client": "gateway",
     "google": "vertex",
     "crossplane": "doctor",
+    "h11": "doctor",
+    "h2": "doctor",
     "hcl2": "doctor",
     "lark": "doctor",
     "yaml": "doctor",

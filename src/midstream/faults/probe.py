@@ -8,6 +8,7 @@ A question is the whole body of a POST to any path, for a body is what no proxy 
 import asyncio
 import contextlib
 import hmac
+import ipaddress
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -86,6 +87,14 @@ class FarEnd(Listening):
         self._token = token.encode()
         self._streams: OrderedDict[str, Stream] = OrderedDict()
         self._playing = 0
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether nobody but this machine can reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
     async def respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         line = Line(writer)

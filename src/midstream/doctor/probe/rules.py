@@ -1,0 +1,37 @@
+"""From a symptom and a family to the rules of lint, which say what to change in its configuration.
+
+Rule: a table, and lint has every rule that is named here: its test says so.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from midstream.doctor.probe.families import Fit
+
+Symptom = Literal[
+    "held back", "compression", "gathered", "tail", "silent", "hang", "lost", "idle", "total", "before", "body", "leave"
+]
+
+RULES: dict[tuple[str, Symptom], tuple[str, ...]] = {
+    ("nginx", "held back"): ("NGX-HTTP10", "NGX-BUFFERING"),
+    ("nginx", "compression"): ("NGX-GZIP",),
+    ("nginx", "tail"): ("NGX-BUFFERING",),
+    ("nginx", "silent"): ("NGX-HTTP10", "NGX-CHUNKED-OFF"),
+    ("nginx", "lost"): ("NGX-BUFFERING", "NGX-HTTP10"),
+    ("nginx", "idle"): ("NGX-READ-TIMEOUT-SHORT",),
+    ("nginx", "before"): ("NGX-READ-TIMEOUT-SHORT",),
+    ("nginx", "body"): ("NGX-BODY-SIZE",),
+    ("nginx", "leave"): ("NGX-CLIENT-ABORT",),
+    ("haproxy", "gathered"): ("HAP-NO-DELAY",),
+    ("haproxy", "compression"): ("HAP-COMPRESSION",),
+    ("haproxy", "silent"): ("HAP-H2-SILENT",),
+    ("haproxy", "idle"): ("HAP-TIMEOUT-SERVER",),
+    ("haproxy", "before"): ("HAP-TIMEOUT-SERVER",),
+    ("haproxy", "leave"): ("HAP-ABORTONCLOSE",),
+}
+
+
+def rules_for(symptom: Symptom, fits: Iterable[Fit]) -> tuple[str, ...]:
+    """The rules to apply, of the families that fit."""
+    named = [rule for fit in fits for rule in RULES.get((fit.family, symptom), ())]
+    return tuple(dict.fromkeys(named))
