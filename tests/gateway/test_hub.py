@@ -34,7 +34,22 @@ def test_nothing_is_left_of_a_stream_that_has_ended(script: str) -> None:
             await answer.close()
             hub = st.gateway.hub
             assert not hub.running and not hub.busy
-            assert not hub._by_key and not hub._owners
+            assert not hub._by_key and not hub._owners and not hub._askers
+
+    run(story)
+
+
+def test_streams_of_one_credential_hold_it_once_and_those_of_another_do_not() -> None:
+    async def story() -> None:
+        async with standing("ok", pace_s=0.05) as st:
+            answers = [await ask(st.url, x_api_key=key) for key in ("sk-one", "sk-one", "sk-two")]
+            askers = [stream.asker for stream in st.gateway.hub.running.values()]
+            brought = sorted(dict(asker.brought or ())[b"x-api-key"] for asker in askers)
+            assert brought == [b"sk-one", b"sk-one", b"sk-two"]
+            assert len({id(asker) for asker in askers}) == 2
+            for answer in answers:
+                await answer.read()
+                await answer.close()
 
     run(story)
 

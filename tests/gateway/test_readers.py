@@ -35,9 +35,19 @@ def test_a_stream_is_answered_by_the_upstreams_headers_and_the_gateways_own() ->
 
 def test_headers_of_the_upstreams_connection_do_not_reach_the_client() -> None:
     head = Head("ms-1", "sse")
-    head.headers = [(b"set-cookie", b"x"), (b"content-length", b"3"), (b"content-encoding", b"gzip"), (b"a", b"b")]
+    head.keep([(b"set-cookie", b"x"), (b"content-length", b"3"), (b"content-encoding", b"gzip"), (b"a", b"b")])
     names = [name for name, _ in head.as_headers()]
     assert names == [b"a", b"content-type", b"cache-control", b"x-accel-buffering", b"midstream-stream-id"]
+
+
+@pytest.mark.parametrize("headers", [[], [(b"a", b"")], [(b"a", b"b: c:"), (b"a", b"\xff, 1"), (b"date-of", b"1:2:3")]])
+    "headers", [[], [(b"a", b"")], [(b"a", b"b: c:"), (b"a", b"\xff, 1"), (b"date-of", b"10:20:30")]]
+)
+def test_headers_of_the_reply_are_kept_as_they_came(headers: list[tuple[bytes, bytes]]) -> None:
+    head = Head("ms-1", "sse")
+    head.keep(headers)
+    assert head.as_headers()[: len(headers)] == headers
+    assert len(head.as_headers()) == len(headers) + 4
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,8 @@ class Alarms:
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._loop = loop or asyncio.get_running_loop()
+        self.now = self._loop.time
+        """The time of the loop's."""
         self._slots: dict[float, Slot] = {}
         self._moments: list[float] = []
         """A heap of the keys of ``_slots``."""
@@ -47,7 +49,7 @@ class Alarms:
 
     def set(self, ringer: Ringer, at: float) -> Slot:
         """Calls it at this time of the loop's; the slot is for taking that back."""
-        _, exponent = frexp(max(at - self._loop.time(), 0.001))
+        _, exponent = frexp(max(at - self.now(), 0.001))
         grain = max(exponent - _FRACTION, _FINEST)
         moment = ldexp(ceil(ldexp(at, -grain)), grain)
         slot = self._slots.get(moment)
@@ -68,7 +70,7 @@ class Alarms:
 
     def _ring(self) -> None:
         self._timer = None
-        moments, now = self._moments, self._loop.time()
+        moments, now = self._moments, self.now()
         while moments and moments[0] <= now:
             slot = self._slots.pop(heappop(moments))
             while slot:  # who is called may take back the alarm of another

@@ -10,6 +10,10 @@ BODY_BYTES_MAX = 1 << 20
 """Of an error's body: as the policy's own limit."""
 
 
+_NONE: Headers = []
+"""Never added to."""
+
+
 class Answered:
     """Status, headers, and what was kept of the body."""
 
@@ -37,6 +41,10 @@ class Answered:
     def plain_headers(self) -> dict[str, str]:
         """For the engine."""
         return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
+
+    def drop_headers(self) -> None:
+        """Nobody wants them any more, and the body may go on for hours."""
+        self.headers = _NONE
 
     def more(self, data: bytes) -> bytes:
         """A chunk, with its encoding undone. Raises `DecodingError`."""

@@ -86,10 +86,10 @@ class Stream:
         "span",
     )
 
-    def __init__(self, hub: "Hub", head: Head, asker: Asker, key: bytes, model: str) -> None:
+    def __init__(self, hub: "Hub", head: Head, asker: Asker, key: bytes, model: str, created_at: float) -> None:
         self.hub, self.head, self.asker, self.key, self.model = hub, head, asker, key, model
-        self.created_at = time.time()
-        self.readers: list[Reader] = []
+        self.created_at = created_at
+        self.readers: tuple[Reader, ...] = ()
         self.producer: Producer | None = None
         self.leaving: asyncio.TimerHandle | None = None
         self.span: Span = NOBODY
@@ -99,8 +99,8 @@ class Stream:
         """The stream's name in the journal."""
         return self.head.id
 
-    def headed(self, status: int, headers: Headers) -> None:
-        self.head.status, self.head.headers = status, headers
+    def headed(self, headers: Headers) -> None:
+        self.head.keep(headers)
 
     def judged(self, record: AttemptRecord) -> None:
         self.hub.routing.judged(record)
@@ -153,8 +153,10 @@ class Hub:
     running: dict[str, Stream] = field(default_factory=dict)
     _closing: dict[str, Stream] = field(default_factory=dict)
     """Streams that have ended, while the journal does not hold their end yet: who comes back finds them here."""
-    _by_key: dict[bytes, list[Stream]] = field(default_factory=dict)
+    _by_key: dict[bytes, tuple[Stream, ...]] = field(default_factory=dict)
     _owners: Counter[bytes] = field(default_factory=Counter)
+    _askers: dict[bytes, Asker] = field(default_factory=dict)
+    """Of each owner of running streams, the one that came last: nearly always it is as all before it."""
     _readers: set[Reader] = field(default_factory=set)
     delivered: "Recent" = field(default_factory=lambda: Recent(DELIVERED_MAX))
     """Streams that a reader got to the end: a retry of their request is a request of its own."""
@@ -175,11 +177,13 @@ class Hub:
 
     def open(self, call: Call, asker: Asker, key: bytes, *, signed: bool) -> Stream:
         """A new stream; its producer is not running yet."""
+        asker = self._known(asker)
         id = f"{'ms' if call.wire == 'sse' else 'mb'}-{secrets.token_hex(16)}"
         own = not asker.is_needed(self.routing.upstreams, call)
         data = opening.write(call, signed=signed, own_credentials=own, client=asker.name)
-        writer = self.journal.create(id, owner=asker.owner, key=key, created_at=time.time(), opening=data)
-        stream = self._stream(id, call, asker, key, adopted=False)
+        created_at = time.time()
+        writer = self.journal.create(id, owner=asker.owner, key=key, created_at=created_at, opening=data)
+        stream = self._stream(id, call, asker, key, created_at, adopted=False)
         stream.producer = self._producer(stream, call, writer, signed=signed)
         self.routing.requested()
         return stream
@@ -191,17 +195,23 @@ class Hub:
         writer = await self.journal.adopt(info.id)
         if (running := self.running.get(info.id)) is not None:  # somebody else came back at the same moment
             return running
-        stream = self._stream(info.id, call, asker, info.key, adopted=True)
+        stream = self._stream(info.id, call, self._known(asker), info.key, time.time(), adopted=True)
         stream.producer = self._producer(stream, call, writer, signed=found.signed)
         stream.producer.adopt(past)
         self._left(stream)
         return stream
 
-    def _stream(self, id: str, call: Call, asker: Asker, key: bytes, *, adopted: bool) -> Stream:
-        stream = Stream(self, Head(id, call.wire), asker, key, call.model)
+    def _known(self, asker: Asker) -> Asker:
+        """The same, or rather one: thousands of streams may be asked for with one credential."""
+        known = self._askers.get(asker.owner)
+        return known if known is not None and known == asker else asker
+
+    def _stream(self, id: str, call: Call, asker: Asker, key: bytes, created_at: float, *, adopted: bool) -> Stream:
+        stream = Stream(self, Head(id, call.wire), asker, key, call.model, created_at)
         self.running[id] = stream
-        self._by_key.setdefault(key, []).append(stream)
+        self._by_key[key] = (*self._by_key.get(key, ()), stream)
         self._owners[asker.owner] += 1
+        self._askers[asker.owner] = asker
         self.observer.stream_started(stream, call.headers, adopted=adopted)
         return stream
 
@@ -226,7 +236,7 @@ class Hub:
             stream.leaving = None
         self._owners[stream.asker.owner] -= 1
         if not self._owners[stream.asker.owner]:
-            del self._owners[stream.asker.owner]
+            del self._owners[stream.asker.owner], self._askers[stream.asker.owner]
         self._closing[stream.id] = stream
         self.journal.subscribe(stream.id, stream.told)
         self.observer.stream_ended(stream, report)
@@ -235,9 +245,8 @@ class Hub:
         """The journal holds the end of a stream: from now on it is read as one that is over."""
         del self._closing[stream.id]
         self.journal.unsubscribe(stream.id, stream.told)
-        with_key = self._by_key[stream.key]
-        with_key.remove(stream)
-        if not with_key:
+        self._by_key[stream.key] = left = tuple(other for other in self._by_key[stream.key] if other is not stream)
+        if not left:
             del self._by_key[stream.key]
 
     # Readers.
@@ -250,7 +259,7 @@ class Hub:
         reader = Reader(head, self.journal, response, self, after=after, pace=self.limits.pace, alarms=self._alarms)
         self._readers.add(reader)
         if stream is not None:
-            stream.readers.append(reader)
+            stream.readers += (reader,)
             if stream.leaving is not None:
                 stream.leaving.cancel()
                 stream.leaving = None
@@ -283,7 +292,7 @@ class Hub:
             self.delivered.add(reader.id)
         stream = self.running.get(reader.id) or self._closing.get(reader.id)
         if stream is not None and reader in stream.readers:
-            stream.readers.remove(reader)
+            stream.readers = tuple(other for other in stream.readers if other is not reader)
             self._left(stream)
 
     def _left(self, stream: Stream) -> None:

@@ -45,8 +45,8 @@ _NEVER = float("inf")
 class Watcher(Protocol):
     """Who has to know what becomes of a stream."""
 
-    def headed(self, status: int, headers: Headers) -> None:
-        """The response whose content is shown first."""
+    def headed(self, headers: Headers) -> None:
+        """Those of the response whose content is shown first."""
 
     def judged(self, record: AttemptRecord) -> None:
         """An attempt is over."""
@@ -88,7 +88,7 @@ class Producer:
         self._framer = Framer(self._wire, writer.offset)
         self._shown = writer.offset > 0
         self._loop = asyncio.get_running_loop()
-        self._clock = Clock(self._loop.time)
+        self._clock = Clock(alarms.now)
         self._started_at = self._clock()
         self._exchange: Exchange | None = None
         self._opening: asyncio.Task[None] | None = None
@@ -226,7 +226,8 @@ class Producer:
             return
         if not self._shown:
             self._shown = True
-            self._watcher.headed(self._answered.status, self._answered.headers)
+            self._watcher.headed(self._answered.headers)
+            self._answered.drop_headers()
         if self._broke_at:
             self._watcher.spoke(self._loop.time() - self._broke_at)
             self._broke_at = 0.0

@@ -53,20 +53,24 @@ class Pace:
 class Head:
     """What of an answer is known before it begins. One for each stream, shared by its readers."""
 
-    __slots__ = ("headers", "id", "refusal", "status", "wire")
+    __slots__ = ("_lines", "id", "refusal", "wire")
 
     def __init__(self, id: str, wire: Wire) -> None:
         self.id = id
         self.wire: Wire = wire
-        self.status = 200
-        self.headers: Headers = []
+        self._lines = b""
         self.refusal: Refusal | None = None
         """The answer for a consumer to whom nothing was sent yet."""
 
+    def keep(self, headers: Headers) -> None:
+        """Those of the upstream's answer that are about the reply, in as little room as they need."""
+        self._lines = b"\n".join([b"%b:%b" % pair for pair in headers if pair[0] not in _OWN])
+
     def as_headers(self) -> Headers:
         """The response headers of a stream."""
+        lines = [line.partition(b":") for line in self._lines.split(b"\n") if line]
         return [
-            *((name, value) for name, value in self.headers if name not in _OWN),
+            *((name, value) for name, _, value in lines),
             (b"content-type", CONTENT_TYPES[self.wire]),
             (b"cache-control", b"no-cache, no-transform"),
             (b"x-accel-buffering", b"no"),
@@ -149,7 +153,6 @@ class Reader:
     def start(self, early_s: float, *, fresh: bool) -> None:
         """Begins. Without a frame the answer begins after ``early_s``; ``fresh``: nothing can be in the journal yet."""
         self._response.on_gone = self._gone
-        self._response.on_drained = self._drained
         self._journal.subscribe(self._id, self._told)
         if early_s > 0:
             self._early = self._loop.call_later(early_s, self._answer)
@@ -208,7 +211,7 @@ class Reader:
             if not self._take(records):
                 break  # the journal has lost frames: nothing that follows may be shown
             if not self._response.writable:
-                self._behind = True
+                self._fell_behind()
                 break
         self._reading = None
 
@@ -241,10 +244,15 @@ class Reader:
         self._pace.totals.bytes_to_clients += len(data)
         self._sent_at = self._loop.time()
         if not response.writable and not self._behind:
-            self._behind = True
+            self._fell_behind()
             self._watch_backlog()
 
+    def _fell_behind(self) -> None:
+        self._behind = True
+        self._response.on_drained = self._drained
+
     def _drained(self) -> None:
+        self._response.on_drained = None
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None

@@ -64,7 +64,7 @@ class SqliteJournal:
         self._bytes_max = bytes_max
         self._clock = clock
         self._streams: dict[str, Stream] = {}
-        self._keys: dict[bytes, dict[str, Stream]] = {}
+        self._keys: dict[bytes, tuple[Stream, ...]] = {}
         self._subscribers = Subscribers()
 
     # Opening and closing.
@@ -92,6 +92,7 @@ class SqliteJournal:
             streams=self._streams.values,
             forget=self._forget,
         )
+        self._touch = self._committer.touch  # one for all writers
 
     def _open(self) -> tuple[list[sqlite3.Connection], int, int]:
         synchronous = _SYNCHRONOUS[self._sync]
@@ -138,7 +139,7 @@ class SqliteJournal:
         stream = Stream(self._next_no, Info(id, owner, key, created_at, 1, False, 0, 0), table.Head())
         self._next_no += 1
         self._remember(stream)
-        writer = LiveWriter(stream, self._committer.touch, self._clock)
+        writer = LiveWriter(stream, self._touch, self._clock)
         writer.append(Kind.OPENED, opening)
         return writer
 
@@ -156,7 +157,7 @@ class SqliteJournal:
             raise UnknownStream(f"there is no open stream {id}")
         stream.epoch += 1
         stream.news = True
-        writer = LiveWriter(stream, self._committer.touch, self._clock)
+        writer = LiveWriter(stream, self._touch, self._clock)
         if not stream.touched:
             stream.touched = True
             self._committer.touch(stream)
@@ -165,13 +166,14 @@ class SqliteJournal:
 
     def _remember(self, stream: Stream) -> None:
         self._streams[stream.id] = stream
-        self._keys.setdefault(stream.key, {})[stream.id] = stream
+        self._keys[stream.key] = (*self._keys.get(stream.key, ()), stream)
 
     def _forget(self, stream: Stream) -> None:
         del self._streams[stream.id]
-        of_key = self._keys[stream.key]
-        del of_key[stream.id]
-        if not of_key:
+        left = tuple(other for other in self._keys[stream.key] if other is not stream)
+        if left:
+            self._keys[stream.key] = left
+        else:
             del self._keys[stream.key]
 
     # Reading.
@@ -187,9 +189,9 @@ class SqliteJournal:
     async def find_key(self, key: bytes) -> list[Info]:
         """See `port.Journal`."""
         # Before and after: a stream may end, or begin, while the file is being read.
-        found = {stream.no: stream.info for stream in self._keys.get(key, {}).values()}
+        found = {stream.no: stream.info for stream in self._keys.get(key, ())}
         found.update((s.no, s.info) for s in await self._reader.call(partial(table.find_key, key=key, limit=KEYS_MAX)))
-        found.update((stream.no, stream.info) for stream in self._keys.get(key, {}).values())
+        found.update((stream.no, stream.info) for stream in self._keys.get(key, ()))
         return [found[no] for no in sorted(found, reverse=True)[:KEYS_MAX]]
 
     async def open_streams(self) -> list[Info]:

@@ -15,7 +15,7 @@ from midstream.gateway.http import tls
 from midstream.gateway.http.client import ClientConnection, Found
 from midstream.gateway.http.connect import ConnectFailed, dial
 from midstream.gateway.http.exchange import Exchange, Listener
-from midstream.gateway.http.origin import OutRequest, request_head
+from midstream.gateway.http.origin import Origin, OutRequest, request_head
 from midstream.gateway.http.proxies import DIRECT, Proxies, Route
 
 # How much earlier than the server a connection is given up: its FIN is on the way for so long at most.
@@ -48,6 +48,8 @@ class Pool:
         self._limits = limits or PoolLimits()
         self._ssl_context = ssl_context
         self._proxies = proxies
+        self._routes: dict[Origin, Route] = {}
+        """As many as there are upstreams."""
         self._idle: dict[Route, list[ClientConnection]] = {}
         self._idle_count = 0
         self._open: set[ClientConnection] = set()
@@ -70,7 +72,9 @@ class Pool:
 
         Raises ValueError for a request that cannot be written, and then nothing was sent.
         """
-        route = self._proxies.route(request.origin)
+        route = self._routes.get(request.origin)
+        if route is None:
+            route = self._routes[request.origin] = self._proxies.route(request.origin)
         absolute = route.origin is None
         authorization = route.proxy.authorization if absolute and route.proxy is not None else None
         head = request_head(request, absolute=absolute, proxy_authorization=authorization)
