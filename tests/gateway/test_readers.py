@@ -41,8 +41,6 @@ def test_headers_of_the_upstreams_connection_do_not_reach_the_client() -> None:
 
 
 @pytest.mark.parametrize("headers", [[], [(b"a", b"")], [(b"a", b"b: c:"), (b"a", b"\xff, 1"), (b"date-of", b"1:2:3")]])
-    "headers", [[], [(b"a", b"")], [(b"a", b"b: c:"), (b"a", b"\xff, 1"), (b"date-of", b"10:20:30")]]
-)
 def test_headers_of_the_reply_are_kept_as_they_came(headers: list[tuple[bytes, bytes]]) -> None:
     head = Head("ms-1", "sse")
     head.keep(headers)
