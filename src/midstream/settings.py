@@ -1,6 +1,7 @@
 """The policy as users make it: an explicit argument beats the environment, which beats the default.
 
-Rule: the one place that reads ``MIDSTREAM_…`` variables; `recovery` is handed the result.
+Rule: reads the environment for those who make a policy in Python (the gateway's are `gateway.sources`'s matter);
+`recovery` is handed the result.
 """
 
 import os

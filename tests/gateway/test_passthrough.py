@@ -8,6 +8,7 @@ import pytest
 
 from midstream.gateway.main import Gateway
 from midstream.gateway.passthrough import ERROR_BYTES_MAX
+from midstream.recovery.policy import Policy
 from tests.gateway.client import ASKED, ask
 from tests.gateway.inprocess import run, settings
 from tests.gateway.upstream import Answer, Asked, saying, upstream
@@ -318,5 +319,28 @@ def test_a_client_that_leaves_takes_its_request_with_it() -> None:
             await got.close()
             await asyncio.wait_for(gone.wait(), 10)
             await gateway.aclose()
+
+    run(story)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("upstream_name", "status", "exception"),
+    [("http://127.0.0.1:1", 500, "InternalServerException"), ("anthropic", 403, "AccessDeniedException")],
+)
+def test_a_bedrock_client_is_told_in_its_words_what_the_gateway_itself_says(
+    upstream_name: str, status: int, exception: str, streamed: bool
+) -> None:
+    async def story() -> None:
+        gateway = Gateway.build(settings(upstream_name, policy=Policy(attempts=1)), {})
+        await gateway.start()
+        method, path, body = INVOKE
+        path += "-with-response-stream" * streamed
+        signed = "AWS4-HMAC-SHA256 Credential=a/b/c/bedrock/aws4_request, SignedHeaders=host, Signature=d"
+        got = await ask(f"http://127.0.0.1:{gateway.port}", method, path, body, authorization=signed)
+        assert (got.status, got.headers["x-amzn-errortype"]) == (status, exception)
+        assert list(json.loads(await got.read())) == ["message"]
+        await got.close()
+        await gateway.aclose()
 
     run(story)

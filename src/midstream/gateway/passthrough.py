@@ -13,7 +13,8 @@ from midstream.gateway.http.decoding import DecodingError
 from midstream.gateway.http.heads import Headers, first, without_hop_by_hop
 from midstream.gateway.http.inbound import Request, Response
 from midstream.gateway.http.outbound import Exchange, OutRequest, Pool
-from midstream.gateway.upstreams.port import Call, CannotAsk, Upstream
+from midstream.gateway.upstreams.errors import to_bedrock
+from midstream.gateway.upstreams.port import Call, CannotAsk, Upstream, Wire
 
 ERROR_BYTES_MAX = 1 << 20
 """An error's body is read whole where it has to be put into other words."""
@@ -90,7 +91,7 @@ class Answer:
                 if self._status == 0
                 else "the upstream's answer broke off"
             )
-            self._response.send(502, [(b"content-type", b"application/json")], envelope(502, told))
+            self._response.send(*_refused(502, told, self._wire))
         self._over()
 
     def _release(self) -> None:
@@ -119,8 +120,7 @@ async def pass_on(
     try:
         asked = await upstream.request(call, None, credentials)
     except CannotAsk as problem:
-        body = envelope(problem.status, str(problem), type=problem.error_type)
-        response.send(problem.status, [JSON_BODY], body)
+        response.send(*_refused(problem.status, str(problem), call.wire, problem.error_type))
         return
     if asked.body is None:
         asked = _framed(asked, request)
@@ -130,6 +130,12 @@ async def pass_on(
     if asked.body is None:
         await _upload(request, exchange, answer)
     await answer.done
+
+
+def _refused(status: int, message: str, wire: Wire, type: str | None = None) -> tuple[int, Headers, bytes]:
+    """An error of midstream's own, in the words of the client's API."""
+    answer = status, [JSON_BODY], envelope(status, message, type=type)
+    return to_bedrock(*answer) if wire == "eventstream" else answer
 
 
 def _framed(asked: OutRequest, request: Request) -> OutRequest:

@@ -272,6 +272,10 @@ def test_a_body_too_deep_to_be_written_is_a_bad_call() -> None:
 def test_errors_are_in_the_clients_words() -> None:
     answer = (429, [(b"x-amzn-errortype", b"ThrottlingException")], b'{"message":"Too many tokens"}')
     assert upstream().refusal(*answer, "eventstream") == answer
+    own = (401, [], b'{"type":"error","error":{"type":"authentication_error","message":"No credentials."}}')
+    status, headers, body = upstream().refusal(*own, "eventstream")
+    assert (status, json.loads(body)) == (403, {"message": "No credentials."})
+    assert (b"x-amzn-errortype", b"AccessDeniedException") in headers
     status, _, body = upstream().refusal(*answer)
     assert status == 429
     assert json.loads(body)["error"] == {"type": "rate_limit_error", "message": "Too many tokens"}

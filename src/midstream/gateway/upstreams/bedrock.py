@@ -110,8 +110,10 @@ class Bedrock:
         return self.names.key(call.model)
 
     def refusal(self, status: int, headers: Headers, body: bytes, wire: Wire = "sse") -> tuple[int, Headers, bytes]:
-        """AWS's errors in the client's words; untouched for who speaks Bedrock."""
-        return (status, headers, body) if wire == "eventstream" else errors.to_messages(status, headers, body)
+        """AWS's errors in the client's words; for who speaks Bedrock, the gateway's own in AWS's."""
+        if wire != "eventstream":
+            return errors.to_messages(status, headers, body)
+        return errors.to_bedrock(status, headers, body) if errors.is_envelope(body) else (status, headers, body)
 
 
 def names_of(region: str, options: Options) -> Names:

@@ -50,7 +50,7 @@ _OF_THE_BODY = frozenset((b"content-type", b"content-length", b"content-encoding
 def to_messages(status: int, headers: Headers, body: bytes) -> tuple[int, Headers, bytes]:
     """An error of AWS's, Google's or Azure's → the Messages API's envelope. An envelope, and what is none, stays."""
     said = _first_object(body)
-    if said is None or _is_envelope(said):
+    if said is None or is_envelope(body):
         return status, headers, body
     failure = _failure(status, headers, dump(said))
     told = _status(failure)
@@ -142,7 +142,9 @@ def _first_object(body: bytes) -> dict[str, Any] | None:
     return said if isinstance(said, dict) else None
 
 
-def _is_envelope(said: Mapping[str, Any]) -> bool:
+def is_envelope(body: bytes) -> bool:
+    """Whether an error is in the words of the Messages API."""
+    said = _first_object(body) or {}
     error = said.get("error")
     return said.get("type") == "error" and isinstance(error, dict) and isinstance(error.get("type"), str)
 
