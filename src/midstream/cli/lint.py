@@ -76,7 +76,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="list every rule, and end")
 
 
-PROGRAMS = {"nginx": "nginx", "haproxy": "HAProxy"}
+PROGRAMS = {"nginx": "nginx", "haproxy": "HAProxy", "caddy": "Caddy", "lighttpd": "lighttpd"}
 """Those whose version decides what a configuration means."""
 
 

@@ -1,6 +1,7 @@
 """The bad and the good configuration of every rule, from the files in ``cases/``.
 
-Rule: a line of a bad one that ends with a rule's id in a comment is where that rule must point.
+Rule: a line of a bad one that ends with a rule's id in a comment is where that rule must point; a comment that has a
+line of its own is about the line before it.
 
     === NGX-HTTP10 nginx=1.22.1
     --- bad
@@ -46,8 +47,9 @@ class Case:
     @property
     def lines(self) -> set[int]:
         """Where the rule must point in the bad one."""
-        mark = re.compile(rf"(#|//)\s*{self.rule}\s*$")
-        return {number for number, line in enumerate(self.bad.split("\n"), 1) if mark.search(line)}
+        mark = re.compile(rf"(?P<code>.*)(#|//)\s*{self.rule}\s*")
+        found = [(number, mark.fullmatch(line)) for number, line in enumerate(self.bad.split("\n"), 1)]
+        return {number if match["code"].strip() else number - 1 for number, match in found if match}
 
     def __str__(self) -> str:
         return self.rule

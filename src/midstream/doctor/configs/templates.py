@@ -24,11 +24,18 @@ class Kind:
     """The name of its template, and of the file that somebody would write it to."""
     lint: str | None
     """The kind that `midstream lint` takes it for; ``None``: it is a program."""
+    tls: bool = True
+    """Whether it can reach an upstream over TLS."""
 
 
 KINDS = (
     Kind("nginx", "nginx, open source", "nginx.conf", "nginx"),
     Kind("haproxy", "HAProxy 3", "haproxy.cfg", "haproxy"),
+    Kind("caddy", "Caddy 2.8", "Caddyfile", "caddy"),
+    Kind("apache", "Apache 2.4", "apache.conf", "apache"),
+    Kind("envoy", "Envoy", "envoy.yaml", "envoy"),
+    Kind("lighttpd", "lighttpd", "lighttpd.conf", "lighttpd", tls=False),
+    Kind("varnish", "Varnish", "varnish.vcl", "varnish", tls=False),
 )
 """Everything that can be configured, in the order of the help."""
 
@@ -66,6 +73,7 @@ class Wanted:
         return {
             "upstream": self.upstream.rstrip("/"),
             "upstream_host": f"[{host}]" if ":" in host else host,
+            "upstream_address": host,
             "upstream_port": str(port or (443 if upstream.scheme == "https" else 80)),
             "listen": self.listen,
             "listen_host": listen_host or "0.0.0.0",
@@ -90,6 +98,8 @@ def kind(name: str) -> Kind:
 def filled(name: str, wanted: Wanted) -> str:
     """A configuration. Raises `NotServable`."""
     values = wanted.values()
+    if wanted.tls and not kind(name).tls:
+        raise NotServable(f"{kind(name).title} does not speak TLS to its upstreams: put midstream serve in between")
     path = resources.files("midstream.doctor.configs").joinpath("files", kind(name).file)
     lines = _chosen(path.read_text("utf-8"), wanted.tls)
     return re.sub(r"@@(\w+)@@", lambda match: values[match[1]], "\n".join(lines))
@@ -97,7 +107,7 @@ def filled(name: str, wanted: Wanted) -> str:
 
 def _chosen(template: str, tls: bool) -> Iterator[str]:
     for line in template.split("\n"):
-        mark = re.match(r"@(tls|plain)(?=[ ]|$)", line)
+        mark = re.match(r"@(tls|plain)(?=\s|$)", line)
         if mark is None:
             yield line
         elif (mark[1] == "tls") is tls:

@@ -67,6 +67,11 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 FAMILIES = (
     "nginx",
     "haproxy",
+    "caddy",
+    "apache",
+    "envoy",
+    "lighttpd",
+    "varnish",
 )
 """Every file of rules, in the order of the docs."""
 

@@ -38,12 +38,19 @@ def _kind(name: str, title: str, named: str, holds: str) -> Kind:
 
 
 KINDS = (
+    _kind("varnish", "Varnish: VCL, or the command line in a unit file", r".*\.vcl", r"^\s*vcl\s+4|\bvarnishd\s+-"),
+    _kind(
+        "envoy", "Envoy", r"envoy.*\.(ya?ml|json)", r"^\s*\"?(static_resources|virtual_hosts|load_assignment)\"?\s*:"
+    ),
     _kind(
         "haproxy",
         "HAProxy",
         r"haproxy.*|.*\.haproxy",
-        r"^(frontend|backend|listen|defaults)\b.*\n(.*\n)*?\s+(bind|server|mode|timeout)\s",
+        r"^(frontend|backend|listen|defaults)\b.*\n(.*\n){0,30}?\s+(bind|server|mode|timeout)\s",
     ),
+    _kind("apache", "Apache", r"(httpd|apache2?).*\.conf", r"^\s*(<VirtualHost\s|<Proxy\s|ProxyPass\s|LoadModule\s)"),
+    _kind("lighttpd", "lighttpd", r"lighttpd.*\.conf", r"^\s*(proxy\.server|server\.modules)\s*\+?="),
+    _kind("caddy", "Caddy: a Caddyfile", r"caddyfile.*|.*\.caddy(file)?", r"^\s*reverse_proxy\s|^https?://\S+ \{"),
     _kind(
         "nginx",
         "nginx",
