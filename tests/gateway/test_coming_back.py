@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,22 @@ from tests.gateway.client import ASKED, Answer, ask, numbered, text_of
 from tests.gateway.inprocess import Standing, run, standing
 
 pytestmark = pytest.mark.sockets
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/reference/coming-back.md"
+
+
+def test_every_must_of_the_page_is_numbered_and_names_a_test_that_there_is() -> None:
+    page = PAGE.read_text()
+    numbered_ones = re.findall(r"^(\d+)\. (.*(?:\n {3,}.*)*)", page, re.MULTILINE)
+    assert [int(number) for number, _ in numbered_ones] == list(range(1, len(numbered_ones) + 1))
+    assert sum(text.count("MUST") for _, text in numbered_ones) == len(re.findall(r"\bMUST\b(?! \d)", page)) - 1
+    for number, text in numbered_ones:
+        modules = re.findall(r"`(test_\w+\.py)`", text)
+        assert all((PAGE.parents[2] / "tests/gateway" / module).is_file() for module in modules), number
+        sources = [(PAGE.parents[2] / "tests/gateway" / name).read_text() for name in {*modules, "test_coming_back.py"}]
+        named = re.findall(r"`(test_\w+)`", text)
+        assert named and all(any(f"def {name}(" in source for source in sources) for name in named), (number, named)
 
 
 async def begun(st: Standing, frames: int = 3, **headers: str) -> Answer:
