@@ -25,12 +25,12 @@ FAST: Mapping[str, str] = {
     "MIDSTREAM_RETRY_PER_MINUTE_MIN": "1000000",
     # One upstream that fails on purpose, many times, is not to be left out.
     "MIDSTREAM_BREAKER_FAILURES": "1000000",
-    # What hangs is given up after a second; a busy machine may take longer than that, and is then tried again.
-    "MIDSTREAM_FIRST_EVENT_S": "1",
-    "MIDSTREAM_SILENCE_S": "1",
-    "MIDSTREAM_SILENCE_AFTER_PINGS_S": "1",
-    "MIDSTREAM_PROGRESS_S": "1.5",
-    "MIDSTREAM_PROGRESS_SLOW_S": "1.5",
+    # What hangs is given up after two seconds; a busy machine may need one of them.
+    "MIDSTREAM_FIRST_EVENT_S": "2",
+    "MIDSTREAM_SILENCE_S": "2",
+    "MIDSTREAM_SILENCE_AFTER_PINGS_S": "2",
+    "MIDSTREAM_PROGRESS_S": "2.5",
+    "MIDSTREAM_PROGRESS_SLOW_S": "2.5",
 }
 """The policy of a test that breaks many streams: each is over within seconds."""
 

@@ -8,7 +8,10 @@ import anthropic
 import pytest
 
 import midstream
+from midstream.recovery.engine import Engine
+from midstream.sdk.body import AsyncBody, Body
 from midstream.sdk.middleware import REPORT_KEY
+from midstream.sdk.story import Story
 from tests.sdk.calls import ASKED, FOUR_WAYS, Playing, Way, call, over
 
 QUICK = midstream.Policy(attempts=2, attempts_total=3, backoff_s=(0, 0))
@@ -151,7 +154,7 @@ def test_nothing_of_a_stream_is_kept_by_the_recovery() -> None:
     for way in FOUR_WAYS:
         call(way, over(Playing("cut-clean@event=20; then ok"), middleware=[recovery]))
     gc.collect()
-    held = [thing for thing in gc.get_objects() if type(thing).__name__ in ("Body", "AsyncBody", "Engine", "Story")]
+    held = [thing for thing in gc.get_objects() if type(thing) in (Body, AsyncBody, Engine, Story)]
     assert held == []
 
 
