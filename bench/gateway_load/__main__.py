@@ -60,8 +60,9 @@ def _slow(options: argparse.Namespace) -> list[str]:
 def _stopped(options: argparse.Namespace) -> list[str]:
     _tell(f"{options.readers} readers that stop, --reader-stall-s {options.stall:g}:")
     # Until it is noticed, its buffers have to fill up first.
-    result, problems = _lagging(options, Slow(0, options.stall + 10), "--reader-stall-s", str(options.stall))
-    _tell(f"  the last was cut off {result.cut_after_s:.1f} s after it had come")
+    slow = Slow(0, options.stall + options.within)
+    result, problems = _lagging(options, slow, "--reader-stall-s", str(options.stall))
+    _tell(f"  the last was cut off {result.cut_after_s:.1f} s after it had stopped")
     if result.cut != options.readers:
         problems.append(f"{options.readers - result.cut} readers that had stopped were not cut off")
     return problems
@@ -98,6 +99,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--fast", type=int, default=2000, help="events a second of their streams (default 2000)")
     parser.add_argument("--lag", type=float, default=15, help="seconds that those last (default 15)")
     parser.add_argument("--stall", type=float, default=15, help="--reader-stall-s for readers that stop (default 15)")
+    within = "seconds beyond --stall in which those have to be cut off (default 10)"
+    parser.add_argument("--within", type=float, default=10, help=within)
     parser.add_argument("--slow", type=int, default=1024, help="bytes a second of slow readers (default 1024)")
     parts = ("paced", "silent", "slow", "stopped")
     parser.add_argument("--parts", default=parts, type=lambda text: text.split(","), help=f"of {', '.join(parts)}")

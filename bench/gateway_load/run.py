@@ -47,7 +47,7 @@ class Result:
     cut: int = 0
     """Readers that were cut off."""
     cut_after_s: float = 0.0
-    """From when the last of them stopped reading until nobody was left."""
+    """From when they stopped reading until nobody was left."""
 
     @property
     def whole(self) -> int:
@@ -170,19 +170,23 @@ def silent(streams: int, tell: Tell, *arguments: str, settle_s: float = 3.0) -> 
 
 
 def lagging(readers: int, slow: Slow, tempo: source.Tempo, tell: Tell, *arguments: str) -> Result:
-    """Readers that are slower than their streams, or stop, and want the rest later."""
+    """Readers that are slower than their streams, or stop, and want the rest later.
+
+    Those that stop do so until all were cut off: that is waited for, and nothing else.
+    """
     with stage(tell, "--on-leave", "finish", *arguments) as on:
-        begun_at = time.monotonic()
         with beside(read_slowly, Crowd(on.gateway.port, range(readers), tempo), slow) as pipe:
             on.watch([pipe], 5.0)
-            result, sample_at = on.result, 0.0
-            while not pipe.poll(0.1):
-                if time.monotonic() >= sample_at:
+            begun_at, result, sample_at = time.monotonic(), on.result, 0.0
+            while (now := time.monotonic()) < begun_at + slow.seconds and not (slow.stops and result.cut == readers):
+                if now >= sample_at:
                     on.sample()
-                    sample_at = time.monotonic() + slow.seconds / 10
+                    sample_at = now + slow.seconds / 10
                 left = readers - round(on.metric("readers_open"))
                 if left > result.cut:
                     result.cut, result.cut_after_s = left, time.monotonic() - begun_at
+                time.sleep(0.1)
+            pipe.send("enough")
             result.cut = max(result.cut, pipe.recv())
             on.done()
             tell(f"  {result.cut} of {readers} readers were cut off; now they read what is left")
