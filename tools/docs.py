@@ -88,16 +88,56 @@ def lint_rules() -> str:
     return markdown()
 
 
+ERRORS = ROOT / "docs" / "reference" / "errors"
+
+
+def error_page(name: str) -> str:
+    """The page of one entry of the catalogue of `midstream explain`."""
+    from midstream.doctor.entries import catalogue
+    from midstream.doctor.pages import page
+
+    entry = catalogue().get(name)
+    return page(entry) if entry else ""
+
+
+def error_index() -> str:
+    """The list of all those pages."""
+    from midstream.doctor.entries import catalogue
+    from midstream.doctor.pages import index
+
+    return index(catalogue().values())
+
+
+def wrong_error_pages(write: bool) -> Iterator[str]:
+    """Entries without a page, and pages without an entry; made and removed if that is wished."""
+    from midstream.doctor.entries import catalogue
+
+    there = {path.stem for path in ERRORS.glob("*.md")} - {"README"}
+    for name in sorted(catalogue().keys() - there):
+        if write:
+            (ERRORS / f"{name}.md").write_text(f"<!-- generated: error {name} -->\n<!-- end -->\n")
+        else:
+            yield f"docs/reference/errors: the entry {name} has no page: make docs"
+    for name in sorted(there - catalogue().keys()):
+        if write:
+            (ERRORS / f"{name}.md").unlink()
+        else:
+            yield f"docs/reference/errors/{name}.md: there is no such entry: make docs"
+
+
 def generate(name: str) -> str:
     """The text that belongs between the marks of this name."""
     words = name.split()
     if words[0] == "midstream":
         return command_help(words[1:])
+    if words[0] == "error":
+        return error_page(words[1])
     makers: dict[str, Callable[[], str]] = {
         "policy": policy_table,
         "configuration": configuration_tables,
         "bench": bench_table,
         "lint-rules": lint_rules,
+        "errors": error_index,
     }
     return makers[name]()
 
@@ -151,6 +191,9 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="make the generated parts again")
     write: bool = parser.parse_args().write
     wrong = 0
+    for problem in wrong_error_pages(write):
+        print(problem, file=sys.stderr)
+        wrong += 1
     for page in pages():
         text = page.read_text()
         for problem in [*wrong_links(page, text), *wrong_code(text), *wrong_generated(page, text, write)]:

@@ -21,6 +21,7 @@ COMMANDS = (
     "midstream.cli.demo",
     "midstream.cli.faults",
     "midstream.cli.serve",
+    "midstream.cli.explain",
     "midstream.cli.lint",
     "midstream.cli.config",
     "midstream.cli.probe",
