@@ -92,8 +92,7 @@ def test_without_opentelemetry_it_says_what_to_install(monkeypatch: pytest.Monke
     with pytest.raises(SettingsError) as told:
         Tracing(on=True)
     assert str(told.value) == (
-        "--otel needs OpenTelemetry: pip install opentelemetry-distro opentelemetry-exporter-otlp, and start the "
-        "gateway by opentelemetry-instrument"
+        "--otel needs OpenTelemetry: pip install 'midstream[otel]', and start the gateway by opentelemetry-instrument"
     )
     assert Tracing(on=False).stream("id1", "m", []) is NOBODY
 
@@ -115,3 +114,11 @@ def test_a_span_that_cannot_be_made_or_written_stops_nothing(monkeypatch: pytest
     span = Tracing(on=True).stream("id1", "m", [])
     span.attempt_ended(record(), "a")
     span.ended(report())
+
+
+def test_spans_that_nobody_collects_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace, "get_tracer_provider", trace.ProxyTracerProvider)
+    warning = Tracing(on=True).warning
+    assert warning is not None and "opentelemetry-instrument" in warning
+    monkeypatch.setattr(trace, "get_tracer_provider", TracerProvider)
+    assert Tracing(on=True).warning is None and Tracing(on=False).warning is None

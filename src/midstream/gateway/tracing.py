@@ -40,16 +40,20 @@ class Tracing:
     def __init__(self, *, on: bool) -> None:
         """Raises `SettingsError` if it is on and OpenTelemetry is missing."""
         self._api: Any = None
+        self.warning: str | None = None
+        """What is doubtful, in one sentence."""
         if on:
             try:
                 from opentelemetry import propagate, trace
             except ImportError:
                 raise SettingsError(
-                    "--otel needs OpenTelemetry: pip install opentelemetry-distro opentelemetry-exporter-otlp, "
-                    "and start the gateway by opentelemetry-instrument"
+                    "--otel needs OpenTelemetry: pip install 'midstream[otel]', and start the gateway by "
+                    "opentelemetry-instrument"
                 ) from None
             self._api, self._extract = trace, propagate.extract
             self._tracer = trace.get_tracer("midstream", __version__)
+            if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+                self.warning = "nobody collects spans: start the gateway by opentelemetry-instrument (midstream[otel])"
 
     def stream(self, id: str, model: str, headers: Headers) -> Span:
         """The span of a new stream, below the span that the client's headers name."""

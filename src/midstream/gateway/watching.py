@@ -57,6 +57,8 @@ class Watching:
             self.control = await self._control.start()
         if (warning := raise_file_limit(self._settings.streams_max)) is not None:
             self.log.warned(warning)
+        if self._tracing.warning is not None:
+            self.log.warned(self._tracing.warning)
         if gateway.plane.tokens is not None and gateway.plane.tokens.warning:
             self.log.warned(gateway.plane.tokens.warning)
         announce(self.log, self._settings, self._settings.listen._replace(port=gateway.port), self.control)
@@ -95,14 +97,14 @@ class Watching:
         self.metrics.stream_ended(report)
         stream.span.ended(report)
         producer = stream.producer
-        if producer is not None:
-            self.metrics.totals.bytes_from_upstreams += producer.read_bytes
+        assert producer is not None, "it is what ends a stream"
+        self.metrics.totals.bytes_from_upstreams += producer.read_bytes
         self.log.stream_ended(
             stream.id,
             report,
-            upstream=producer.upstream if producer is not None else "",
+            upstream=producer.upstream,
             client=stream.asker.name or None,
-            bytes=producer.shown_bytes if producer is not None else None,
+            bytes=producer.shown_bytes,
         )
 
     def reader_attached(self, stream: Stream, *, by_retry: bool) -> None:
@@ -113,17 +115,18 @@ class Watching:
     def streams(self) -> Iterable[StreamView]:
         now = time.time()
         for stream in self._hub.running.values() if self._hub is not None else ():
-            if (producer := stream.producer) is not None:
-                yield StreamView(
-                    id=stream.id,
-                    age_s=round(now - stream.created_at, 3),
-                    upstream=producer.upstream,
-                    attempts=len(producer.attempts),
-                    state=producer.state,
-                    readers=len(stream.readers),
-                    offset=producer.offset,
-                    size_bytes=producer.shown_bytes,
-                )
+            producer = stream.producer
+            assert producer is not None, "it is made together with its stream"
+            yield StreamView(
+                id=stream.id,
+                age_s=round(now - stream.created_at, 3),
+                upstream=producer.upstream,
+                attempts=len(producer.attempts),
+                state=producer.state,
+                readers=len(stream.readers),
+                offset=producer.offset,
+                size_bytes=producer.shown_bytes,
+            )
 
     def open_counts(self) -> Open:
         if self._hub is None or self._gateway is None:
