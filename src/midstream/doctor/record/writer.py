@@ -1,0 +1,115 @@
+"""Writes a recording while it is made.
+
+Rule: each fact is written and flushed when it happens, so that a recorder that is killed loses nothing that it had.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self, TextIO
+
+from midstream._version import __version__
+from midstream.doctor.recording import timed
+from midstream.doctor.recording.facts import Arrived, Fact, Finished, How, Remark
+
+PIECE_BYTES = 1 << 16
+"""Of a body in one line: what one read of a pipe or a socket gives at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Where a recording ends by itself."""
+
+    bytes: int = 1 << 30
+    """Of body. The longest reply that the API can give has some 20 MB."""
+    seconds: float = 3600.0
+    """In all: the longest that AWS allows a reply of Claude to take."""
+    idle_s: float = 600.0
+    """Without a byte: what the SDK waits. For a request of our own only; curl has limits of its own."""
+
+
+class Writer:
+    """Takes facts, gives them their time, and writes them."""
+
+    def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self.bytes = 0
+        """Of body, so far."""
+        self.finished: Finished | None = None
+        self.last_byte_at_s: float | None = None
+        self._out = out
+        self._clock = clock
+        self._began_at = clock()
+        self._lock = threading.Lock()
+        began = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._write(timed.begin_line(began, f"midstream {__version__}"))
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since the recording began."""
+        return self._clock() - self._began_at
+
+    def tell(self, fact: Fact) -> None:
+        """Writes a fact, at the time that it is now."""
+        at_s = self.elapsed_s
+        if isinstance(fact, Finished):
+            if self.finished is not None:
+                return
+            self.finished = fact
+        if isinstance(fact, Arrived):
+            self.bytes += len(fact.data)
+            self.last_byte_at_s = at_s
+            for begin in range(0, len(fact.data), PIECE_BYTES):
+                self._write(timed.line_of(Arrived(fact.data[begin : begin + PIECE_BYTES], at_s)))
+        else:
+            self._write(timed.line_of(fact if isinstance(fact, Remark) else replace(fact, at_s=at_s)))
+
+    def _write(self, line: str) -> None:
+        with self._lock:
+            self._out.write(line + "\n")
+            self._out.flush()
+
+
+class Progress:
+    """Tells on stderr, while it waits, how far the recording is: each second on a terminal, rarely otherwise."""
+
+    RARELY_S = 15.0
+
+    def __init__(self, writer: Writer, out: TextIO) -> None:
+        self._writer, self._out = writer, out
+        self._is_terminal = out.isatty()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="midstream-record", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+        if self._is_terminal:
+            self._out.write("\r\x1b[K")
+            self._out.flush()
+
+    def _run(self) -> None:
+        while not self._over.wait(1.0 if self._is_terminal else self.RARELY_S):
+            line = self.line()
+            self._out.write(f"\r{line}\x1b[K" if self._is_terminal else f"{line}\n")
+            self._out.flush()
+
+    def line(self) -> str:
+        """How far it is."""
+        now, last = self._writer.elapsed_s, self._writer.last_byte_at_s
+        waiting = "nothing yet" if last is None else f"the last byte {now - last:.0f} s ago"
+        return f"recording: {now:.0f} s, {self._writer.bytes:,} bytes, {waiting}"
+
+
+def told_end(writer: Writer) -> str:
+    """How the recording ended, in a clause."""
+    finished = writer.finished or Finished(How.UNKNOWN)
+    return f"{writer.bytes:,} bytes in {writer.elapsed_s:.1f} s, ended: {finished.how.value}"
