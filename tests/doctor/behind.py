@@ -82,7 +82,7 @@ def _lighttpd(text: str, folder: Path, port: int) -> tuple[str, ...]:
 def _varnish(text: str, folder: Path, port: int) -> tuple[str, ...]:
     """With the parameters that the text names in a comment, as the user is told to."""
     (folder / "varnish.vcl").write_text(text)
-    named = [word for pair in re.findall(r"(-p) (\w+=\w+)", text) for word in pair]
+    named = [word for pair in re.findall(r"(-p) (\w+=[+\w]+)", text) for word in pair]
     place = ("-n", f"{folder}/varnish", "-j", "none", "-a", f"127.0.0.1:{port}")
     return ("-F", "-f", f"{folder}/varnish.vcl", *place, "-s", "malloc,10m", *named)
 

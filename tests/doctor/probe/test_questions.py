@@ -37,7 +37,7 @@ def test_a_question_of_a_size_is_no_stream() -> None:
 
 def test_a_question_lasts_as_long_as_its_steps() -> None:
     assert questions.silence(60).lasts_s == 60 and questions.before(60).lasts_s == 60
-    assert questions.DELIVERY.lasts_s == pytest.approx(1.0) and questions.flow(60).lasts_s == 60
+    assert questions.DELIVERY.lasts_s == pytest.approx(1.0) and questions.flow(60).lasts_s == pytest.approx(60)
 
 
 def test_who_leaves_does_so_in_the_silence_and_hears_of_it_before_the_rest() -> None:

@@ -4,7 +4,7 @@ Rule: pure. Ill is only what looked ill each time it was asked: a machine or a l
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
@@ -35,6 +35,8 @@ class Delivered:
     events: int = 0
     hints_help: bool | None = None
     """Whether ``X-Accel-Buffering: no`` and ``no-transform`` cured it; ``None`` if that was not asked."""
+    plain_too: bool = False
+    """For compression: also who did not ask for it got the events late."""
 
 
 def manner(each: Seen) -> Manner:
@@ -81,12 +83,21 @@ def _plain(seen: Observations, protocol: str) -> Delivered:
         known = [each for each in asked if manner(each) == "at once"]
         return _as(known[-1], None, "at once") if known else Delivered(protocol, "unknown")
     if late.encoding:
-        return _as(late, "compression")
+        return replace(_as(late, "compression"), plain_too=True)
     if manner(late) == "gathered":
         return _as(late, "packet coalescing")
+    if _unpacks_for_us(seen, late):
+        return replace(_as(late, "compression"), plain_too=True)
     hinted = seen.hinted
     help_ = None if hinted is None or hinted.protocol != protocol else manner(hinted) == "at once"
     return _as(late, "response buffering", hints_help=help_)
+
+
+def _unpacks_for_us(seen: Observations, late: Seen) -> bool:
+    """Varnish compresses what it fetches, and unpacks it for who wants it plain: both are as late."""
+    packed = [each for each in seen.packed if each.protocol == late.protocol]
+    by_varnish = any(name == "x-varnish" for name, _ in late.headers)
+    return by_varnish and any(each.encoding and is_late(each) for each in packed)
 
 
 def _each_late(asked: Sequence[Seen]) -> Seen | None:

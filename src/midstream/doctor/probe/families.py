@@ -59,6 +59,13 @@ def _buffers_whatever_is_said(clues: Clues) -> bool:
     return "response buffering" in clues.causes and clues.hints_help is False
 
 
+def _hides_as_caddy(clues: Clues) -> bool:
+    asked = {"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"} <= clues.asked_with
+    # Others that add these add more, or ask in HTTP/1.0.
+    alone = not {"x-forwarded-server", "x-forwarded-port", "x-host", "x-real-ip"} & clues.asked_with
+    return asked and alone and clues.upstream_http == "HTTP/1.1" and "http/1.1" in clues.silent_over
+
+
 FAMILIES = (
     _Family(
         "nginx",
@@ -74,7 +81,11 @@ FAMILIES = (
         acts=(("events come in batches of 200 ms over HTTP/1.1", _gathers),),
     ),
     _Family("apache", r"\bapache(?:/|\b(?! ?traffic))", r"x-forwarded-server(?!.*\bx-real-ip\b)"),
-    _Family("caddy", r"\bcaddy\b"),
+    _Family(
+        "caddy",
+        r"\bcaddy\b",
+        acts=(("it ends a broken reply as if it were whole, over HTTP/1.1 and asked in HTTP/1.1", _hides_as_caddy),),
+    ),
     _Family("envoy", r"\benvoy\b", r"x-envoy-[a-z-]+"),
     _Family("traefik", r"\btraefik\b", r"x-forwarded-server.*\bx-real-ip"),
     _Family("varnish", r"\bvarnish\b", r"x-varnish"),

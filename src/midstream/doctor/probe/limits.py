@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from midstream.doctor.probe.compare import Seen
 from midstream.doctor.probe.heard import CUT_ENDS, SILENT_ENDS, End
 from midstream.doctor.probe.observations import Observations
+from midstream.doctor.probe.questions import PING_S
 
 # Two limits this close together are one: timers of proxies are this coarse.
 SAME_SHARE, SAME_S = 0.08, 0.4
@@ -82,11 +83,11 @@ def _cut_at_s(each: Seen) -> float | None:
     told = each.told
     if told is None:
         return None
-    if told.left_at_s is not None:
-        return told.left_at_s
+    signs = [] if told.left_at_s is None else [told.left_at_s]
     if each.end in CUT_ENDS or (each.end in SILENT_ENDS and each.came < each.left):
-        return each.end_at_s - each.shift_s
-    return None
+        signs.append(each.end_at_s - each.shift_s)
+    # Envoy is late to tell its client, Varnish its upstream: the limit is where the first of them was told.
+    return min(signs, default=None)
 
 
 def _total(seen: Observations) -> Limit | None:
@@ -95,9 +96,10 @@ def _total(seen: Observations) -> Limit | None:
     if flow is None or pings is None:
         return None
     cut, other = _cut_at_s(flow), _cut_at_s(pings)
-    if cut is None or other is None or not same(cut, other):
+    # Whoever notices its limit when something is written notices it a ping later at most.
+    if cut is None or other is None or not (same(cut, other) or abs(cut - other) <= PING_S + EDGE_S):
         return None
-    return Limit(cut, flow.end, flow.detail, flow.protocol)
+    return Limit(cut, flow.end, flow.detail, flow.protocol, flow.status)
 
 
 def _idle(each: Seen, total: Limit | None) -> Limit | None:
@@ -110,7 +112,7 @@ def _idle(each: Seen, total: Limit | None) -> Limit | None:
     spoke_again = len(told.marks) > 1
     if spoke_again or (total is not None and same(cut, total.seconds)) or cut - silent_from_s < EDGE_S:
         return None
-    return Limit(cut - silent_from_s, each.end, each.detail, each.protocol)
+    return Limit(cut - silent_from_s, each.end, each.detail, each.protocol, each.status)
 
 
 def _before(seen: Observations) -> Limit | None:
@@ -120,7 +122,8 @@ def _before(seen: Observations) -> Limit | None:
     told = each.told
     near = each.head_at_s if each.head_at_s is not None else each.end_at_s
     at = told.left_at_s if told is not None and told.left_at_s is not None else near
-    if each.end in ("waited", "refused") or at > seen.up_to_s + EDGE_S:
+    # What was cut when its silence was over was cut by what came then.
+    if each.end in ("waited", "refused") or at > seen.up_to_s - EDGE_S:
         return None
     return Limit(at, each.end, each.detail, each.protocol, each.status)
 

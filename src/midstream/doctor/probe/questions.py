@@ -18,7 +18,8 @@ BEATS, BEAT_S = 20, 0.05
 LARGE_EVENT_BYTES = 9_000
 TAIL_REST_S = 2.0
 
-FLOW_S = 0.5
+# Often enough to see a limit that only what is written notices, and no more events than a far end remembers.
+FLOW_S, FLOW_EVENTS_MAX = 0.2, 1_500
 PING_S = 1.0
 
 LEAVE_AT_S = 0.6
@@ -96,7 +97,8 @@ def pings(seconds: float) -> Question:
 
 def flow(seconds: float) -> Question:
     """A stream that is never silent."""
-    return Question("flow", (Send(max(2, int(seconds / FLOW_S)), FLOW_S),))
+    every_s = max(FLOW_S, seconds / FLOW_EVENTS_MAX)
+    return Question("flow", (Send(max(2, round(seconds / every_s)), every_s),))
 
 
 def before(seconds: float) -> Question:

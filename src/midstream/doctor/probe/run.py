@@ -106,11 +106,13 @@ async def _asked(run: _Run, begun: Observations) -> Observations:
     leaving = run.begin(ask(questions.LEAVE))
     run.progress(f"asked for {up_to_s:g} s of silence, of pings, of events, and of nothing before the headers")
     plain = await run.looked_at(questions.DELIVERY, delivery.is_late)
-    # Where plain events come late already, neither of these could show a cause of its own.
+    # Where plain events come late already, a tail could not show a cause of its own.
     late = {
         protocol for protocol in run.protocols if delivery.is_late([s for s in plain if s.protocol == protocol][-1])
     }
-    packed = await run.looked_at(questions.DELIVERY_PACKED, delivery.is_late, late)
+    packed = await run.looked_at(
+        questions.DELIVERY_PACKED, lambda each: each.protocol not in late and delivery.is_late(each)
+    )
     tails = await run.looked_at(questions.TAIL, delivery.tail_waits, late)
     hinted = await ask(questions.DELIVERY_HINTED) if "http/1.1" in late else None
     run.progress("delivery is measured")

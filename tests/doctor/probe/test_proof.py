@@ -1,0 +1,82 @@
+"""A probe through real proxies: it finds each limit, calls each illness by its name, and no healthy path ill."""
+
+import asyncio
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from midstream.doctor.probe.asking import Asking
+from midstream.doctor.probe.limits import Limit
+from midstream.doctor.probe.road import target
+from midstream.doctor.probe.run import Plan, probe
+from midstream.doctor.probe.verdicts import Judged, judge
+from midstream.faults.probe import FarEnd
+from tests.doctor.behind import behind
+from tests.doctor.probe.paths import LIMIT_S, PATHS, Path
+
+pytestmark = [pytest.mark.sockets]
+
+# Most of a probe is waiting; more at once make each other late on two cores.
+AT_ONCE = 8
+
+
+def probed(path: Path) -> Judged:
+    """What a probe says of one setting."""
+    with FarEnd() as far_end, behind(path.kind, path.text, far_end.port) as base_url:
+        asking = Asking(target(base_url), margin_s=4.0)
+        return judge(asyncio.run(probe(asking, Plan(path.up_to_s, quick=True))))
+
+
+def complaints(name: str, path: Path) -> list[str]:
+    """What the probe of one setting got wrong."""
+    judged = probed(path)
+    said = {finding.id.removeprefix("PROBE-") for finding in judged.findings}
+    wrong = [f"finds {sorted(said)} and not {sorted(path.finds)}"] if said != path.finds else []
+    for what, limits, expected in (
+        ("idle", list(judged.limits.idle), path.idle),
+        ("total", [judged.limits.total] if judged.limits.total else [], path.total),
+        ("header", [judged.limits.before] if judged.limits.before else [], path.before),
+    ):
+        wrong += _limits_wrong(what, limits, expected, path.slack)
+    family = path.family or path.kind
+    if family != "-" and family not in [fit.family for fit in judged.fits]:
+        wrong.append(f"does not find {family}, but {judged.fits}")
+    evidence = [line for finding in judged.findings for line in (finding.id, *finding.evidence)]
+    return [f"{path.kind}, {name}: {complaint}; it saw {evidence}" for complaint in wrong]
+
+
+def _limits_wrong(what: str, limits: Iterable[Limit], expected: bool, slack: float) -> list[str]:
+    seconds = [limit.seconds for limit in limits]
+    if expected is not bool(seconds):
+        return [f"{what} limits: {seconds}"]
+    return [f"the {what} limit is {each:.2f} s" for each in seconds if abs(each - LIMIT_S) > slack * LIMIT_S]
+
+
+def all_complaints(some: Iterable[tuple[str, Path]]) -> list[str]:
+    """What went wrong in any of them, all at once."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return [complaint for found in pool.map(lambda each: complaints(*each), some) for complaint in found]
+
+
+# One for each sort: by default, healthy, and each illness once.
+FAST = [
+    ("nginx", "default"),
+    ("nginx", "right, long"),
+    ("nginx", "gzip"),
+    ("haproxy", "default"),
+    ("caddy", "default"),
+    ("apache", "default"),
+    ("envoy", "route timeout"),
+    ("envoy", "right, long"),
+]
+
+
+def test_a_probe_calls_each_path_what_it_is() -> None:
+    assert all_complaints((name, PATHS[kind][name]) for kind, name in FAST) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", PATHS)
+def test_a_probe_calls_every_setting_what_it_is(kind: str) -> None:
+    assert all_complaints(PATHS[kind].items()) == []
