@@ -75,7 +75,8 @@ def test_every_sign_made_of_words_or_a_number_finds_its_entry(entry: Entry) -> N
             parts = [*sign.all]
             parts += [f"HTTP {sign.status}"] if sign.status else []
             parts += [f"curl: ({sign.curl})"] if sign.curl else []
-            found = explain(" ; ".join(parts))
+            frames = "".join(f'  File "/x/{frame}", line 1, in {frame}\n' for frame in sign.frames)
+            found = explain(frames + " ; ".join(parts))
             assert entry.id in [hit.entry.id for hit in found.hits], parts
 
 

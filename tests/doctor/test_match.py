@@ -53,6 +53,15 @@ SIGNS = [
 ]
 
 
+FRAME = '  File "/lib/anthropic/x.py", line 1, in get_it\n    raise Hidden\n'
+SIGNS += [
+    (Sign(50, all=("one",), frames=("get_it",)), FRAME + "one", True),
+    (Sign(50, all=("one",), frames=("get_it", "anthropic")), FRAME + "one", True),
+    (Sign(50, all=("one",), frames=("get_them",)), FRAME + "one", False),
+    (Sign(50, all=("hidden",)), FRAME + "one", False),
+]
+
+
 @pytest.mark.parametrize(("sign", "text", "there"), SIGNS)
 def test_a_sign_is_there_if_all_that_it_names_is(sign: Sign, text: str, there: bool) -> None:
     assert stands(sign, passage(text)) is there

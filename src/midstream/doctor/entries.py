@@ -48,6 +48,8 @@ class Sign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An HTTP status, however it is told."""
     curl: int = 0
     """The exit code of curl."""
+    frames: tuple[str, ...] = ()
+    """Words that stand in the stack frames, which are not looked at otherwise."""
     unless: tuple[str, ...] = ()
     unless_status: int = 0
 
@@ -125,11 +127,11 @@ def wrong_pattern(sign: Sign) -> str | None:
 
 def _prepared(sign: Sign) -> Sign:
     """Its words as they stand in a normalised text."""
-    return msgspec.structs.replace(
-        sign,
-        all=tuple(normalise(word).lower() for word in sign.all),
-        unless=tuple(normalise(w).lower() for w in sign.unless),
-    )
+
+    def plain(words: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(normalise(word).lower() for word in words)
+
+    return msgspec.structs.replace(sign, all=plain(sign.all), frames=plain(sign.frames), unless=plain(sign.unless))
 
 
 @lru_cache(maxsize=1)

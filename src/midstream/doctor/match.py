@@ -89,6 +89,8 @@ def stands(sign: Sign, passage: Passage) -> bool:
         return False
     if not all(has(passage.lower, words) for words in sign.all):
         return False
+    if not all(has(passage.frames, words) for words in sign.frames):
+        return False
     if any(has(passage.lower, words) for words in sign.unless) or sign.unless_status in passage.statuses:
         return False
     return not sign.pattern or compiled(sign.pattern).search(passage.text) is not None

@@ -12,6 +12,9 @@ PASSAGE_LINES, PASSAGE_CHARS = 60, 12_000
 """A text is looked at in passages: words that make a sign together stand near each other. The longest traceback of the
 corpus has a tenth of this, once its frames are gone."""
 
+FRAMES_CHARS = 50_000
+"""Of the stack frames the last ones: three hundred, where a chain of causes has a hundred."""
+
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]|\x1b\][^\x07\x1b]{0,200}\x07|\r")
 _FRAME = re.compile(r"^[ \t|+-]{0,60}(?:File \".{1,400}\", line \d{1,9}|at (?:async )?.{1,400}:\d{1,9}:\d{1,9}\)?$)")
 _UNDER_A_FRAME = re.compile(r"^[ \t|]{4,}\S")
@@ -51,6 +54,8 @@ class Passage:
     statuses: frozenset[int]
     """The HTTP statuses that it tells of."""
     curl_exits: frozenset[int]
+    frames: str = ""
+    """The stack frames of the whole text, normalised, in lower case: where it happened, not what."""
 
 
 def normalise(text: str) -> str:
@@ -62,47 +67,51 @@ def normalise(text: str) -> str:
 
 def passages(text: str) -> Iterator[Passage]:
     """The text in parts that overlap by half, each at most `PASSAGE_LINES` lines and `PASSAGE_CHARS` long."""
-    lines = [line for line in text.split("\n") if line.strip()]
-    kept = list(without_frames(lines))
+    kept, dropped = without_frames([line for line in text.split("\n") if line.strip()])
+    frames = normalise("\n".join(dropped)[-FRAMES_CHARS:]).lower()
     start = 0
     while start < len(kept):
         stop, size = start, 0
         while stop < len(kept) and stop - start < PASSAGE_LINES and (size < PASSAGE_CHARS // 2 or stop == start):
             size += len(kept[stop])
             stop += 1
-        yield from _cut("\n".join(kept[start:stop]))
+        yield from _cut("\n".join(kept[start:stop]), frames)
         if stop == len(kept):
             return
         start = max(start + 1, start + (stop - start) // 2)
 
 
-def _cut(part: str) -> Iterator[Passage]:
+def _cut(part: str, frames: str) -> Iterator[Passage]:
     """A part as one passage, or as several where one line alone is longer than a passage."""
     half = PASSAGE_CHARS // 2
     for start in range(0, max(len(part) - half, 1), half):
-        yield _passage(part[start : start + PASSAGE_CHARS])
+        yield _passage(part[start : start + PASSAGE_CHARS], frames)
 
 
-def _passage(raw: str) -> Passage:
+def _passage(raw: str, frames: str) -> Passage:
     text = normalise(raw)
     lower = text.lower()
     of_curl = "curl" in lower or len(lower) <= _TYPED_CHARS
     exits = _numbers(_CURL_EXITS, lower) if of_curl else frozenset[int]()
-    return Passage(raw, text, lower, _numbers(_STATUSES, lower), exits)
+    return Passage(raw, text, lower, _numbers(_STATUSES, lower), exits, frames)
 
 
 def _numbers(pattern: re.Pattern[str], text: str) -> frozenset[int]:
     return frozenset(int(group) for match in pattern.finditer(text) for group in match.groups() if group)
 
 
-def without_frames(lines: list[str]) -> Iterator[str]:
-    """The lines without stack frames: the code of a caller names exceptions that were never raised."""
+def without_frames(lines: list[str]) -> tuple[list[str], list[str]]:
+    """The lines without stack frames, and the frames: the code of a caller names exceptions that were never raised."""
+    kept: list[str] = []
+    dropped: list[str] = []
     below = False
     for line in lines:
         if _FRAME.match(line):
             below = "File" in line
+            dropped.append(line)
         elif below and _UNDER_A_FRAME.match(line):
-            continue
+            dropped.append(line)
         else:
             below = False
-            yield line
+            kept.append(line)
+    return kept, dropped
