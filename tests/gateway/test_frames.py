@@ -104,3 +104,29 @@ def test_comments_do_not_count_where_a_record_is_read_from() -> None:
     two = framer.frames(events(b": c\n\n" + sse(say(0, "b"))))[0]
     assert behind(one + two, "sse", 1).endswith(b"id: 2\n" + sse(say(0, "b")))
     assert behind(one + two, "sse", 0) == one + two
+
+
+def test_a_delta_that_only_needs_a_number_gets_the_one_that_any_other_way_gives() -> None:
+    delta = sse(say(0, "and on"))
+    framer, other = Framer("sse", 6), Framer("sse", 6)
+    assert framer.passes_on
+    assert framer.next(delta) == other.frames(Anthropic().receive(delta))[0] == b"id: 7\n" + delta
+    assert framer.number == other.number == 7
+
+
+def test_nothing_is_passed_on_past_a_comment_that_waits_nor_to_an_event_stream() -> None:
+    framer = Framer("sse")
+    framer.frames(Anthropic().receive(b": a comment\n\n"))
+    assert not framer.passes_on
+    framer.frames(Anthropic().receive(sse(say(0, "and on"))))
+    assert framer.passes_on and not Framer("eventstream").passes_on
+
+
+def test_the_error_that_ends_a_stream_is_a_numbered_event_or_an_exception_frame() -> None:
+    error = {"type": "error", "error": {"type": "api_error", "message": "It broke.", "midstream": {"exhausted": True}}}
+    data, count = Framer("sse", 2).failed(error)
+    assert count == 1 and data == b"id: 3\n" + encoded(error, "sse")
+    framer = Framer("eventstream", 2)
+    data, count = framer.failed(error)
+    assert count == 1 and framer.number == 3
+    assert b"internalServerException" in data and b'"exhausted":true' in data and b"It broke." in data

@@ -5,6 +5,8 @@ Rule: numbers and names of midstream's own.
 
 import msgspec
 
+from midstream.recovery.history import History
+
 
 class Attempt(msgspec.Struct, frozen=True):
     """An attempt that was begun."""
@@ -18,6 +20,11 @@ class Attempt(msgspec.Struct, frozen=True):
     """Of the stream, before it."""
     shown_live: bool = False
     """A hold of the stream was ended by showing what was held."""
+
+
+def after(history: History, upstream: str, elapsed_s: float) -> Attempt:
+    """The attempt that was begun last, at this upstream."""
+    return Attempt(upstream, history.attempts[-1].plan, history.slept_s, elapsed_s, history.shown_live)
 
 
 _decoder = msgspec.json.Decoder(Attempt)

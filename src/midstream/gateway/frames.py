@@ -6,6 +6,7 @@ Rule: an event that came in the consumer's own framing keeps its bytes, but for 
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
+from midstream.gateway.upstreams.errors import error_frame
 from midstream.protocol import eventstream, sse
 from midstream.protocol.dialects import Anthropic, Bedrock, Dialect
 from midstream.protocol.events import BlockGrew, Event, Fields, Unrecognised
@@ -31,6 +32,16 @@ class Framer:
         """Of the last frame."""
         self._sse = wire == "sse"
         self._comments = b""
+
+    @property
+    def passes_on(self) -> bool:
+        """Whether a server-sent event without a number of its own only needs one: see `next`."""
+        return self._sse and not self._comments
+
+    def next(self, frame: bytes) -> bytes:
+        """The next frame, of such an event."""
+        self.number = number = self.number + 1
+        return b"id: %d\n%b" % (number, frame)
 
     def frames(self, events: Sequence[Event]) -> tuple[bytes, int]:
         """The bytes of these events, and how many frames they are. A comment is no frame, and goes with one."""
@@ -76,6 +87,13 @@ class Framer:
         """A frame that stands ready in the consumer's framing, without a number."""
         self.number += 1
         return (b"id: %d\n%b" % (self.number, frame) if self._sse else frame), 1
+
+    def failed(self, error: Fields) -> tuple[bytes, int]:
+        """The error that ends a stream."""
+        if self._sse:
+            return self.own(error)
+        about = error["error"]
+        return self.given(error_frame(about["type"], about["message"], about["midstream"]))
 
 
 def encoded(fields: Fields, wire: Wire) -> bytes:

@@ -17,13 +17,14 @@ from midstream.gateway.http.decoding import DecodingError
 from midstream.gateway.http.heads import Headers
 from midstream.gateway.http.outbound import Exchange, OutRequest, Pool
 from midstream.gateway.kept import Kept
-from midstream.gateway.upstreams.errors import error_frame, to_bedrock
+from midstream.gateway.upstreams.errors import to_bedrock
 from midstream.gateway.upstreams.port import BadCall, CannotAsk, Upstream
 from midstream.journal.port import Kind as Record
 from midstream.journal.port import Writer
 from midstream.protocol.dialects import dump
 from midstream.recovery.engine import Engine
 from midstream.recovery.failure import Failure, Kind, Origin, Phase
+from midstream.recovery.flow import Flow
 from midstream.recovery.history import AttemptRecord
 from midstream.recovery.past import BrokenPast, Past
 from midstream.recovery.steps import Broke, Done, Elapsed, Ended, Input, Open, Opened, Read, Received, Sleep, Step, Wait
@@ -63,7 +64,7 @@ class Producer:
     """Drives one engine. The `Listener` of its upstream's responses."""
 
     __slots__ = tuple(
-        "_alarm _alarm_at _alarms _answered _attempts _asker _broke_at _clock _due _engine _exchange _facts"
+        "_alarm _alarm_at _alarms _answered _attempts _asker _broke_at _clock _due _engine _exchange _facts _flow"
         " _framer _loop _opening _paused _pool _request _shown _started_at _upstream _upstreams _watcher _wire _writer"
         " id over read_bytes shown_bytes".split()
     )
@@ -97,6 +98,7 @@ class Producer:
         self._attempts = self._facts = 0
         self._due = self._alarm_at = _NEVER
         self._broke_at = 0.0
+        self._flow: Flow | None = None
         self._alarms = alarms
         self._alarm: Slot | None = None
         self._paused = False
@@ -129,6 +131,7 @@ class Producer:
     def abandon(self) -> None:
         """Stops, and leaves the stream open: another process goes on."""
         self.over = True
+        self._flow = None
         self._drop()
         self._disarm()
 
@@ -170,14 +173,18 @@ class Producer:
     def received(self, data: bytes) -> None:
         """A chunk of the body."""
         self.read_bytes += len(data)
+        flow = self._flow
+        if flow is not None and flow.takes(data, self._clock()):
+            self._append(self._framer.next(data), 1)
+            return
         if not self._answered.is_plain:
             try:
                 data = self._answered.more(data)
             except DecodingError as problem:
                 self._undecodable(problem)
                 return
-        if data and not self.over:
-            self._took(self._engine.receive(Received(data), self._clock()))
+        if data:
+            self._tell(Received(data))
 
     def ended(self) -> None:
         """The body ended as its framing says."""
@@ -187,8 +194,8 @@ class Producer:
         except DecodingError as problem:
             self._undecodable(problem)
             return
-        if rest and not self.over:
-            self._took(self._engine.receive(Received(rest), self._clock()))
+        if rest:
+            self._tell(Received(rest))
         self._tell(Ended())
 
     def broke(self, reason: str, detail: str) -> None:
@@ -213,11 +220,14 @@ class Producer:
             self._note_facts()
         wait = step.wait
         if type(wait) is Read:
+            usual = self._shown and self._framer.passes_on and self._answered.is_plain
+            self._flow = self._engine.flow() if usual else None
             due = wait.deadline if wait.wake_at is None else min(wait.deadline, wait.wake_at)
             self._due = due
             if due < self._alarm_at:
                 self._arm(due)
         else:
+            self._flow = None
             self._turned(wait)
 
     def _show(self, step: Step) -> None:
@@ -231,6 +241,9 @@ class Producer:
         if self._broke_at:
             self._watcher.spoke(self._loop.time() - self._broke_at)
             self._broke_at = 0.0
+        self._append(data, count)
+
+    def _append(self, data: bytes, count: int) -> None:
         writer = self._writer
         self.shown_bytes += len(data)
         writer.append(_SHOWN, data, count)
@@ -291,6 +304,8 @@ class Producer:
         """It is time to look whether the upstream has taken too long."""
         self._alarm, self._alarm_at = None, _NEVER
         now = self._clock()
+        if self._flow is not None:
+            self._due = self._flow.due
         if self.over or self._due == _NEVER:
             return
         if self._paused:  # the clock stands still: `_resume` makes it go on
@@ -305,21 +320,9 @@ class Producer:
     def _open(self, wait: Open) -> None:
         self._upstream = wait.upstream
         self._answered = Answered()
-        record = self._engine.history.attempts[-1]
-        self._writer.append(Record.ATTEMPT, self._attempt_record(record))
+        name, elapsed_s = self._upstreams[wait.upstream].name, self._clock() - self._started_at
+        self._writer.append(Record.ATTEMPT, begun.write(begun.after(self._engine.history, name, elapsed_s)))
         self._opening = self._loop.create_task(self._ask(wait))
-
-    def _attempt_record(self, record: AttemptRecord) -> bytes:
-        history = self._engine.history
-        return begun.write(
-            begun.Attempt(
-                upstream=self._upstreams[record.upstream or 0].name,
-                plan=record.plan,
-                slept_s=history.slept_s,
-                elapsed_s=self._clock() - self._started_at,
-                shown_live=history.shown_live,
-            )
-        )
 
     async def _ask(self, wait: Open) -> None:
         upstream = self._upstreams[wait.upstream]
@@ -379,17 +382,8 @@ class Producer:
         self._watcher.ended(report, refusal)
         ending = {"outcome": outcome, "failure": described(failure)}
         if failure is not None and not self._engine.error_was_shown:
-            data, count = self._failed_frame(failure, report)
-            self._writer.append(Record.SHOWN, data, count)
+            self._writer.append(Record.SHOWN, *self._framer.failed(error_of(failure, report, self.id)))
         self._writer.append(Record.ENDED, dump(ending))
-
-    def _failed_frame(self, failure: Failure, report: Report) -> tuple[bytes, int]:
-        error = error_of(failure, report, self.id)
-        if self._wire == "sse":
-            return self._framer.own(error)
-        return self._framer.given(
-            error_frame(error["error"]["type"], error["error"]["message"], error["error"]["midstream"])
-        )
 
     def _refusal(self, failure: Failure, report: Report) -> Refusal:
         """What to answer instead of a stream: the upstream's own words, where it was the upstream that refused."""

@@ -86,7 +86,11 @@ class MemoryWriter:
         stream.records.append(Record(kind, data, stream.offset + 1 if count else 0, count))
         stream.offset += count
         stream.size_bytes += len(data)
-        self._journal._appended(stream, kind)
+        stream.untold = untold = stream.untold + 1
+        if untold == 1:
+            self._journal._touched(stream)
+        if kind is _ENDED:
+            stream.ended_at = self._journal._clock()
 
 
 class MemoryJournal:
@@ -185,18 +189,14 @@ class MemoryJournal:
         """Tells what was not told yet."""
         self._tell()
 
-    def _appended(self, stream: _Stream, kind: Kind) -> None:
-        if kind is _ENDED:
-            stream.ended_at = self._clock()
-        if not stream.untold:
-            if not self._untold:
-                asyncio.get_running_loop().call_soon(self._tell)
-            self._untold.append(stream)
-        stream.untold += 1
+    def _touched(self, stream: _Stream) -> None:
+        if not self._untold:
+            asyncio.get_running_loop().call_soon(self._tell)
+        self._untold.append(stream)
 
     def _tell(self) -> None:
         untold, self._untold = self._untold, []
+        tell = self._subscribers.tell
         for stream in untold:
             count, stream.untold = stream.untold, 0
-            news = [stream.records[-1]] if count == 1 else join(stream.records[-count:])
-            self._subscribers.tell(stream.id, news)
+            tell(stream.id, [stream.records[-1]] if count == 1 else join(stream.records[-count:]))

@@ -41,9 +41,9 @@ class Subscribers:
         news = records if len(records) == 1 and records[0].kind is _SHOWN else told(records)
         if not news:
             return
-        for number, subscriber in enumerate(subscribers):
+        for subscriber in subscribers:
             # One who was removed by another a moment ago is not told any more.
-            if number and self._of.get(id) is not subscribers and subscriber not in self._of.get(id, ()):
+            if subscriber is not subscribers[0] and subscriber not in self._of.get(id, ()):
                 continue
             try:
                 subscriber(news)

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from midstream.protocol import eventstream, sse
+from midstream.protocol.common import TAILS, Common, decode_string
 from midstream.protocol.events import (
     PAYLOADS,
     BlockGrew,
@@ -31,35 +32,9 @@ from midstream.protocol.frames import FrameTooLarge, WireError
 Events: TypeAlias = list[Event | Unreadable]
 
 _any = msgspec.json.Decoder()
-_string = msgspec.json.Decoder(str)
 
-# What may stand behind a delta's payload: the service pads with blanks between the braces.
-_TAILS = frozenset(b"}" + b" " * blanks + b"}\n\n" for blanks in range(64))
 _DELTA_LINE = b"event: content_block_delta\ndata: "
 _BLOCK_END = b"\n\n"
-
-
-class _Common:
-    """How the last common delta began: up to its payload, the next one nearly always begins the same."""
-
-    __slots__ = ("_before", "begin", "index", "kind", "skip")
-
-    def __init__(self, before: bytes = b"") -> None:
-        self._before = before
-        self.begin: bytes | tuple[()] = ()  # nothing begins so
-        self.skip = 0
-        self.index = 0
-        self.kind = ""
-
-    def learn(self, event: Event | Unreadable, data: bytes) -> None:
-        """Remembers the beginning of this event, if it is a delta of the common shape."""
-        if type(event) is not BlockGrew or event.fields is not None or not isinstance(event.value, str):
-            return
-        index, kind, payload = event.index, event.kind, PAYLOADS[event.kind]
-        begin = f'{{"type":"content_block_delta","index":{index},"delta":{{"type":"{kind}","{payload}":'
-        common = self._before + begin.encode()
-        if data.startswith(common):
-            self.begin, self.skip, self.index, self.kind = common, len(common), index, kind
 
 
 class Dialect(Protocol):
@@ -88,7 +63,7 @@ class Anthropic:
 
     def __init__(self, *, frame_bytes_max: int = sse.FRAME_BYTES_MAX) -> None:
         self._frames = sse.Decoder(frame_bytes_max=frame_bytes_max)
-        self._common = _Common(_DELTA_LINE)
+        self._common = Common(_DELTA_LINE)
         self._idle = False  # no block has only begun
 
     @property
@@ -101,9 +76,9 @@ class Anthropic:
         common = self._common
         if self._idle and data.startswith(common.begin):
             end = data.rfind(b'"') + 1
-            if data[end:] in _TAILS:  # then the last quote ends the payload: no quote in `begin` is followed so
+            if data[end:] in TAILS:  # then the last quote ends the payload: no quote in `begin` is followed so
                 try:
-                    return [BlockGrew(common.index, common.kind, _string.decode(data[common.skip : end]), data)]
+                    return [BlockGrew(common.index, common.kind, decode_string(data[common.skip : end]), data)]
                 except (msgspec.DecodeError, ValueError):
                     pass  # more than the common shape: the general way finds out what
         try:
@@ -115,12 +90,12 @@ class Anthropic:
 
     def _read_blocks(self, blocks: list[bytes]) -> Events:
         events: Events = []
-        append, decode, common = events.append, _string.decode, self._common
+        append, decode, common = events.append, decode_string, self._common
         begin, skip, index, kind = common.begin, common.skip, common.index, common.kind
         for block in blocks:
             if block.startswith(begin):
                 end = block.rfind(b'"') + 1
-                if block[end:] in _TAILS:
+                if block[end:] in TAILS:
                     try:
                         append(BlockGrew(index, kind, decode(block[skip:end]), block))
                         continue
@@ -133,6 +108,13 @@ class Anthropic:
             common.learn(event, block)
             begin, skip, index, kind = common.begin, common.skip, common.index, common.kind
         return events
+
+    @property
+    def usual(self) -> tuple[bytes, int, str] | None:
+        """How the next chunk begins if it is one more delta like the last and nothing else, and that one's index and
+        kind; what follows is for `common.payload`."""
+        common = self._common
+        return (common.begin, common.index, common.kind) if self._idle and common.begin else None
 
     def end(self) -> Events:
         frame = self._frames.parse_pending()
@@ -171,7 +153,7 @@ class Bedrock:
     def __init__(self, *, frame_bytes_max: int = sse.FRAME_BYTES_MAX) -> None:
         bound = min(frame_bytes_max, eventstream.PAYLOAD_BYTES_MAX)
         self._frames = eventstream.Decoder(payload_bytes_max=bound)
-        self._common = _Common()
+        self._common = Common()
         # The headers of a chunk, once one was seen: the decoder gives the same object for the same headers.
         self._chunk_headers: object = None
 
@@ -188,7 +170,7 @@ class Bedrock:
                 try:
                     inner = _chunk.decode(message.payload).bytes
                     if inner.endswith(b'"}}') and inner.startswith(common.begin):  # padding is outside of it
-                        value = _string.decode(inner[common.skip : -2])
+                        value = decode_string(inner[common.skip : -2])
                         append(BlockGrew(common.index, common.kind, value, message.raw))
                         continue
                 except (msgspec.DecodeError, ValueError, RecursionError):

@@ -23,6 +23,7 @@ from midstream.recovery import classify
 from midstream.recovery.commit import Commit, Rules
 from midstream.recovery.facts import Key, note
 from midstream.recovery.failure import Failure, Kind, Origin, Phase
+from midstream.recovery.flow import Flow
 from midstream.recovery.history import AttemptRecord, fit
 from midstream.recovery.plan import BYTES_PER_TOKEN, Plan, generated_bytes, name_of
 from midstream.recovery.policy import Policy
@@ -139,6 +140,20 @@ class Attempt:
         if grew:
             self.watch.progressed(now)
         return self.weigh(events[count:], now, out)
+
+    def flow(self) -> Flow | None:
+        """What takes the usual chunk from now on, if the open block is shown as it comes."""
+        block, dialect = self.message.open, self.dialect
+        usual = dialect.usual if type(dialect) is Anthropic else None
+        if not self._live or block is None or usual is None or usual[1:] != (block.index, block.grows_by):
+            return None
+        return Flow(usual[0], block, self.watch, self._policy.reply_bytes_max - self._received_bytes)
+
+    def flowed(self, flow: Flow) -> None:
+        """Takes over what it has taken."""
+        self._received_bytes += flow.taken_bytes
+        if flow.at is not None:
+            self.watch.flowed(flow.at)
 
     def _choose_dialect(self, data: bytes) -> Outcome | None:
         """Looks at the first bytes that are no white space. Until they are there, there is nothing to read."""

@@ -16,18 +16,10 @@ from midstream.recovery.choice import Chooser
 from midstream.recovery.commit import rules_of
 from midstream.recovery.facts import extended
 from midstream.recovery.failure import Failure, Kind
+from midstream.recovery.flow import Flow
 from midstream.recovery.history import AttemptRecord, History
 from midstream.recovery.past import Past, crash, fold
-from midstream.recovery.plan import (
-    NEXT_FORM,
-    Continue,
-    Form,
-    Plan,
-    Restart,
-    Settle,
-    generated_bytes,
-    make_plan,
-)
+from midstream.recovery.plan import NEXT_FORM, Continue, Form, Plan, Restart, Settle, generated_bytes, make_plan
 from midstream.recovery.policy import GiveUp, Policy, Spent
 from midstream.recovery.request import Request
 from midstream.recovery.standing import Standing, dropped_record
@@ -84,6 +76,7 @@ class Engine:
         self._next: Plan = Restart()
         self._delay_s = self._started_at = 0.0
         self._attempt: Attempt | None = None
+        self._flow: Flow | None = None
         self._upstream: int | None = None
         self._standing = Standing()  # what the attempts before this one came to
         self._wire: Dialect = wire or Anthropic()  # how frames of our own are written
@@ -132,8 +125,17 @@ class Engine:
             return self._give_up(failure, [], "what was shown is no place to go on from")
         return self._go_on(failure, [], [], now, None, ours=True)
 
+    def flow(self) -> Flow | None:
+        """What may take the next chunks instead of `receive`, until that is called."""
+        if self._doing is _READING and self._flow is None:
+            self._flow = self._current.flow()
+        return self._flow
+
     def receive(self, input: Input, now: float) -> Step:
         """Takes one fact; says what to hand on, and the one thing to wait for next."""
+        if self._flow is not None:
+            self._current.flowed(self._flow)
+            self._flow = None
         if self._doing is not _READING or type(input) is not Received:
             return self._turn(input, now)
         attempt = self._attempt

@@ -79,6 +79,11 @@ class Watch:
         self._silence_s = min(silence_s, self._read_timeout_s)
 
     @property
+    def patience_s(self) -> float:
+        """How long the next chunk may take after one that changed the message, but for the limit of the whole."""
+        return min(self._silence_s, self._progress_s)
+
+    @property
     def deadline(self) -> float:
         """When the wait must end."""
         if not self.begun:

@@ -1,0 +1,63 @@
+"""Common deltas are told by their beginning and their end, and by nothing that could be something else."""
+
+import json
+
+import pytest
+
+from midstream.protocol.common import Common, payload
+from midstream.protocol.dialects import Anthropic
+
+LINE = b"event: content_block_delta\ndata: "
+
+
+def delta(text: str, padding: str = "", index: int = 0) -> bytes:
+    fields = {"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": text}}
+    return LINE + json.dumps(fields, separators=(",", ":"))[:-1].encode() + padding.encode() + b"}\n\n"
+
+
+def begin() -> bytes:
+    """How a delta of the first block begins."""
+    return delta("").partition(b'""')[0]
+
+
+def test_a_delta_teaches_how_the_next_one_begins() -> None:
+    common, first = Common(LINE), delta("x")
+    (event,) = Anthropic().receive(first)
+    common.learn(event, first)
+    assert (common.begin, common.skip, common.index, common.kind) == (begin(), len(begin()), 0, "text_delta")
+
+
+@pytest.mark.parametrize("text", ["", "plain", 'a "quoted" \\ word', "line\nend", "日本語 🎈", '"}}\n\n', "\u2028"])
+@pytest.mark.parametrize("padding", ["", " ", " " * 40])
+def test_the_payload_of_a_common_delta_is_its_text(text: str, padding: str) -> None:
+    assert payload(delta(text, padding), len(begin())) == text
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        delta("x")[:-1],
+        delta("x") + b"\n",
+        delta("x") + delta("y"),
+        delta("x").replace(b"\n\n", b"\r\n\r\n"),
+        delta("x").replace(b'"x"', b'"x","more":"y"'),
+        delta("x").replace(b'"x"', b'"\xff"'),
+        delta("x").replace(b'"x"', b'"\\q"'),
+        delta("x").replace(b'"x"', b"1"),
+        begin(),
+        b"",
+    ],
+)
+def test_what_is_more_or_less_than_one_common_delta_has_no_payload(chunk: bytes) -> None:
+    assert payload(chunk, len(begin())) is None
+
+
+def test_a_dialect_says_how_the_usual_chunk_begins_only_between_two_blocks() -> None:
+    dialect, usual = Anthropic(), (begin(), 0, "text_delta")
+    chunks = [b"", delta("x"), delta("y")[:-1], b"\n"]
+    assert [(len(dialect.receive(chunk)), dialect.usual) for chunk in chunks] == [
+        (0, None),
+        (1, usual),
+        (0, None),
+        (1, usual),
+    ]
