@@ -25,6 +25,7 @@ COMMANDS = (
     "midstream.cli.lint",
     "midstream.cli.config",
     "midstream.cli.probe",
+    "midstream.cli.check",
 )
 """Every command, in the order of the help."""
 
