@@ -7,8 +7,9 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Protocol
 
 from midstream.gateway import opening
@@ -157,7 +158,8 @@ class Hub:
     _owners: Counter[bytes] = field(default_factory=Counter)
     _askers: dict[bytes, Asker] = field(default_factory=dict)
     """Of each owner of running streams, the one that came last: nearly always it is as all before it."""
-    _readers: set[Reader] = field(default_factory=set)
+    _late: set[Reader] = field(default_factory=set)
+    """Readers of streams that are over."""
     delivered: "Recent" = field(default_factory=lambda: Recent(DELIVERED_MAX))
     """Streams that a reader got to the end: a retry of their request is a request of its own."""
     closing: bool = False
@@ -248,6 +250,7 @@ class Hub:
         self._by_key[stream.key] = left = tuple(other for other in self._by_key[stream.key] if other is not stream)
         if not left:
             del self._by_key[stream.key]
+        self._late.update(stream.readers)
 
     # Readers.
 
@@ -257,8 +260,9 @@ class Hub:
     ) -> None:  # fmt: skip
         """A reader of a stream; ``stream`` is ``None`` for one that is over. ``fresh``: the one that asked for it."""
         reader = Reader(head, self.journal, response, self, after=after, pace=self.limits.pace, alarms=self._alarms)
-        self._readers.add(reader)
-        if stream is not None:
+        if stream is None:
+            self._late.add(reader)
+        else:
             stream.readers += (reader,)
             if stream.leaving is not None:
                 stream.leaving.cancel()
@@ -287,7 +291,7 @@ class Hub:
 
     def reader_left(self, reader: Reader, got_all: bool) -> None:
         """A reader is done, one way or the other."""
-        self._readers.discard(reader)
+        self._late.discard(reader)
         if got_all:
             self.delivered.add(reader.id)
         stream = self.running.get(reader.id) or self._closing.get(reader.id)
@@ -311,23 +315,30 @@ class Hub:
     @property
     def readers(self) -> int:
         """How many there are; those of streams that are over, too."""
-        return len(self._readers)
+        return len(self._late) + sum(len(stream.readers) for stream in self._streams())
 
     @property
     def busy(self) -> bool:
         """Whether a stream runs, or is still being read."""
-        return bool(self.running or self._readers)
+        return bool(self.running or self.readers)
 
     def abandon(self) -> None:
         """Leaves what is still running to the next process."""
         self.closing = True
         for stream in list(self.running.values()):
-            if stream.producer is not None:
-                stream.producer.abandon()
+            assert stream.producer is not None
+            stream.producer.abandon()
             if stream.leaving is not None:
                 stream.leaving.cancel()
-        for reader in list(self._readers):
+        for stream in list(self._streams()):
+            for reader in stream.readers:
+                reader.stop()
+        for reader in list(self._late):
             reader.stop()
+
+    def _streams(self) -> Iterator[Stream]:
+        """All that may have readers."""
+        return chain(self.running.values(), self._closing.values())
 
 
 def head_of(id: str) -> Head:

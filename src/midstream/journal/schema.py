@@ -76,7 +76,8 @@ def connect(path: Path, synchronous: str = "FULL", *, read_only: bool = False) -
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         # Checkpoints are made when they delay nobody: see `checkpoint.py`.
         connection.execute("PRAGMA wal_autocheckpoint = 0")
-        connection.execute("PRAGMA cache_size = -4096")
+        # Whatever is written goes through it, and stays until it is full; what is read again, the system has as well.
+        connection.execute("PRAGMA cache_size = -1024")
     except sqlite3.Error:
         connection.close()
         raise

@@ -41,9 +41,6 @@ class Host(Protocol):
     def asked(self, connection: "Connection", request: Request, response: Response) -> None:
         """A request began."""
 
-    def answered(self, connection: "Connection") -> None:
-        """Its response is over."""
-
 
 class Connection(asyncio.Protocol):
     """Reads requests, and is the `Line` of their responses and the `Source` of their bodies."""
@@ -77,6 +74,11 @@ class Connection(asyncio.Protocol):
         self._excess_bytes = 0
         self._pending_bytes = 0
         self._flush_by = self._close_by = 0.0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a response is running."""
+        return self._response is not None
 
     # --- told by the event loop ---
 
@@ -209,9 +211,7 @@ class Connection(asyncio.Protocol):
 
     def answered(self, whole: bool) -> None:
         """The response is over: wait for the next request, or finish."""
-        if self._response is not None:
-            self._response = None
-            self._host.answered(self)
+        self._response = None
         if not (whole and self.stays_open):
             self.finish()
             return
@@ -284,7 +284,6 @@ class Connection(asyncio.Protocol):
         self._drop_request()
         response, self._response = self._response, None
         if response is not None:
-            self._host.answered(self)
             response.lost()
 
     def _drop_request(self, problem: Exception | None = None) -> None:

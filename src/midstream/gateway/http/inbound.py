@@ -65,7 +65,6 @@ class Server:
         self._listeners: list[asyncio.AbstractServer] = []
         self._open: set[Connection] = set()
         self._refused: set[Connection] = set()
-        self._running: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -76,7 +75,7 @@ class Server:
     @property
     def responses(self) -> int:
         """Responses that are running now."""
-        return len(self._running)
+        return sum(connection.is_busy for connection in self._open)
 
     async def listen(self, host: str, port: int, ssl: "ssl.SSLContext | None" = None) -> int:
         """Listen at an address, besides those before; the port, which for 0 is any free one. Raises `OSError`."""
@@ -105,7 +104,7 @@ class Server:
         self.leaving = True
         for connection in [*self._open]:
             connection.leave_idle()
-        await _until(lambda: not self._running, seconds)
+        await _until(lambda: not self.responses, seconds)
 
     async def aclose(self) -> None:
         """Stop the handlers, end every response that still runs the wrong way, and wait for its client a little."""
@@ -141,14 +140,9 @@ class Server:
 
     def asked(self, connection: Connection, request: Request, response: Response) -> None:
         """Run the handler."""
-        self._running.add(connection)
         task = asyncio.get_running_loop().create_task(self._handle(request, response))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def answered(self, connection: Connection) -> None:
-        """Its response is over."""
-        self._running.discard(connection)
 
     async def _handle(self, request: Request, response: Response) -> None:
         try:
