@@ -103,7 +103,7 @@ def forgets_that_the_client_left(kind: str, text: str) -> bool:
             # All that the origin sends: what cannot be handed on would tell the proxy, too.
             while received.count(b"event: ") < 12:
                 received += line.recv(65_536)
-        return not _within(SETTLE_S, lambda: faults.open_connections == 0)
+        return not within(SETTLE_S, lambda: faults.open_connections == 0)
 
 
 def comes_in_batches(kind: str, text: str) -> bool:
@@ -161,7 +161,7 @@ def readable(received: bytes) -> bytes:
     return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(answer.body)
 
 
-def _within(limit_s: float, holds: Callable[[], bool]) -> bool:
+def within(limit_s: float, holds: Callable[[], bool]) -> bool:
     until = time.monotonic() + limit_s
     while time.monotonic() < until:
         if holds():

@@ -36,6 +36,14 @@ KINDS = (
     Kind("envoy", "Envoy", "envoy.yaml", "envoy"),
     Kind("lighttpd", "lighttpd", "lighttpd.conf", "lighttpd", tls=False),
     Kind("varnish", "Varnish", "varnish.vcl", "varnish", tls=False),
+    Kind("traefik", "Traefik 3", "traefik.yaml", "traefik"),
+    Kind("k8s-nginx", "Kubernetes: an Ingress for ingress-nginx", "k8s-nginx.yaml", "kubernetes"),
+    Kind("gateway-api", "Kubernetes: Gateway API, with a policy for Envoy Gateway", "gateway-api.yaml", "kubernetes"),
+    Kind("alb", "AWS: an Application Load Balancer, in Terraform", "alb.tf", "terraform"),
+    Kind("cloudfront", "AWS: CloudFront, in Terraform", "cloudfront.tf", "terraform"),
+    Kind("gcp", "Google Cloud: a backend service, in Terraform", "gcp.tf", "terraform"),
+    Kind("azure", "Azure: Application Gateway, in Terraform", "azure.tf", "terraform"),
+    Kind("cloudflare-worker", "Cloudflare: a Worker, in JavaScript", "worker.js", None),
 )
 """Everything that can be configured, in the order of the help."""
 
@@ -75,6 +83,10 @@ class Wanted:
             "upstream_host": f"[{host}]" if ":" in host else host,
             "upstream_address": host,
             "upstream_port": str(port or (443 if upstream.scheme == "https" else 80)),
+            # A name of Kubernetes: the first part of that of the host.
+            "service": host.partition(".")[0] if host[:1].isalpha() else "midstream",
+            "http_port": str(port or 80) if upstream.scheme == "http" else "80",
+            "https_port": str(port or 443) if upstream.scheme == "https" else "443",
             "listen": self.listen,
             "listen_host": listen_host or "0.0.0.0",
             "listen_port": listen_port,

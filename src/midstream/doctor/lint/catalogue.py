@@ -72,6 +72,10 @@ FAMILIES = (
     "envoy",
     "lighttpd",
     "varnish",
+    "traefik",
+    "kubernetes",
+    "terraform",
+    "cloudflare",
 )
 """Every file of rules, in the order of the docs."""
 

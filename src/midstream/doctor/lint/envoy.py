@@ -5,8 +5,8 @@ Rule: an object is known by its fields, wherever it stands; so the parts of an x
 
 from collections.abc import Iterator
 
-from midstream.doctor.lint import edits
-from midstream.doctor.lint.findings import BODY_BYTES, Assumptions, Checked, Edit
+from midstream.doctor.lint.findings import BODY_BYTES, Assumptions, Checked
+from midstream.doctor.lint.settings import put
 from midstream.doctor.lint.source import Source
 from midstream.doctor.lint.tree import Value, documents
 from midstream.doctor.lint.units import said_s, seconds
@@ -51,7 +51,7 @@ def route(value: Value, checked: Checked) -> None:
         place = limit.place if limit is not None else next(value.values()).place
         said = f"`timeout: {limit.word}`" if limit is not None else "no `timeout`, so it is 15 s"
         checked.add(
-            "ENV-ROUTE-TIMEOUT", place, f"{said} for {_target(value)}", _set(value, limit, "timeout: 0s", checked)
+            "ENV-ROUTE-TIMEOUT", place, f"{said} for {_target(value)}", put(value, limit, "timeout: 0s", checked)
         )
 
 
@@ -61,7 +61,7 @@ def idle(value: Value, assume: Assumptions, checked: Checked) -> None:
         limit_s = seconds(limit.word)
         if limit_s and limit_s < assume.silence_s:
             said = f"`{limit.key}: {limit.word}`, with a ping each {said_s(assume.ping_s)}"
-            fix = _set(value, limit, f"{limit.key}: 120s", checked)
+            fix = put(value, limit, f"{limit.key}: 120s", checked)
             checked.add("ENV-IDLE-TIMEOUT", limit.place, said, fix)
 
 
@@ -73,7 +73,7 @@ def retry(policy: Value, checked: Checked) -> None:
     conditions = [word.strip() for word in on.word.split(",") if word.strip()]
     if not set(conditions) <= SAFE_RETRIES:
         safe = [word for word in conditions if word in SAFE_RETRIES] or ["connect-failure"]
-        fix = _set(policy, on, f"retry_on: {','.join(safe)}", checked)
+        fix = put(policy, on, f"retry_on: {','.join(safe)}", checked)
         checked.add("ENV-RETRY-POST", on.place, f"`retry_on: {on.word}`", fix)
 
 
@@ -92,7 +92,7 @@ def body_size(value: Value, checked: Checked) -> None:
     # As JSON it may be wrapped, as protocol buffers do.
     word = (limit.text("value") or limit.word) if limit is not None else ""
     if limit is not None and word.isdecimal() and int(word[:18]) < BODY_BYTES:
-        fix = _set(value, limit, "max_request_bytes: 67108864", checked) if limit.word else ()
+        fix = put(value, limit, "max_request_bytes: 67108864", checked) if limit.word else ()
         checked.add("ENV-BODY-SIZE", limit.place, f"`max_request_bytes: {word}`", fix)
 
 
@@ -106,18 +106,3 @@ def cluster_idles(value: Value) -> Iterator[Value]:
 
 def _target(value: Value) -> str:
     return f"cluster {value.text('cluster')}" if value.get("cluster") is not None else "this route"
-
-
-def _set(mapping: Value, old: Value | None, text: str, checked: Checked) -> tuple[Edit, ...]:
-    """The setting changed where it stands on a line of its own, or put before the first one of a block."""
-    lines = checked.files[mapping.place.file]
-    if not mapping.block:
-        return ()
-    if old is not None:
-        alone = lines[old.place.line - 1].strip().startswith(f"{old.key}:")
-        return edits.replace(lines, old.place, text) if alone else ()
-    first = next(mapping.values())
-    if not lines[first.place.line - 1].strip().startswith(f"{first.key}:"):
-        # The first key of an item of a list stands behind its dash.
-        return ()
-    return edits.insert_before(lines, first.place, text)

@@ -38,6 +38,25 @@ def _kind(name: str, title: str, named: str, holds: str) -> Kind:
 
 
 KINDS = (
+    _kind(
+        "terraform", "Terraform: AWS, Google, Azure and Cloudflare", r".*\.tf", r"^resource\s+\"\w+\"\s+\"[\w-]+\"\s*\{"
+    ),
+    _kind(
+        "cloudflare", "Cloudflare Workers: wrangler.toml", r"wrangler\.(toml|jsonc?)", r"\bcompatibility_date\"?\s*[=:]"
+    ),
+    _kind(
+        "kubernetes",
+        "Kubernetes: Ingress, Gateway API, Istio, Envoy Gateway, Traefik",
+        r"(ingress|httproute|gateway|virtualservice).*\.ya?ml",
+        r"^\s*\"?apiVersion\"?\s*:",
+    ),
+    _kind(
+        "traefik",
+        "Traefik, in YAML or TOML",
+        r"traefik.*\.(ya?ml|toml)",
+        r"^\[?(entryPoints|http\.(routers|middlewares|services|serversTransports)|providers)\b"
+        r"|^http:[ \t]*\n([ \t]+[^\n]*\n){0,30}?  (routers|middlewares|services|serversTransports):",
+    ),
     _kind("varnish", "Varnish: VCL, or the command line in a unit file", r".*\.vcl", r"^\s*vcl\s+4|\bvarnishd\s+-"),
     _kind(
         "envoy", "Envoy", r"envoy.*\.(ya?ml|json)", r"^\s*\"?(static_resources|virtual_hosts|load_assignment)\"?\s*:"
