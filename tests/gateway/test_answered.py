@@ -42,3 +42,12 @@ def test_what_is_handed_on_says_what_is_true_of_it() -> None:
     headers = [(b"a", b"b"), (b"connection", b"keep-alive, x-hop"), (b"x-hop", b"1"), (b"keep-alive", b"timeout=5")]
     assert Answered(400, [*headers, *GZIP, (b"content-length", b"9")]).headers == [(b"a", b"b")]
     assert Answered(400, [(b"content-encoding", b"identity")]).headers == [(b"content-encoding", b"identity")]
+
+
+def test_what_a_stream_holds_of_a_plain_answer_is_shared_and_of_another_its_own() -> None:
+    plain = [Answered(status, [(b"request-id", b"req_1")]).without_headers() for status in (200, 206)]
+    assert plain[0] is plain[1] and plain[0].is_plain and not plain[0].headers and plain[0].rest() == b""
+    coded = [Answered(200, [(b"content-encoding", b"gzip")]).without_headers() for _ in range(2)]
+    assert coded[0] is not coded[1]
+    refused = Answered(500, [(b"x", b"y")], b"body").without_headers()
+    assert (refused.status, refused.headers, refused.body) == (500, [], b"body")

@@ -10,10 +10,6 @@ BODY_BYTES_MAX = 1 << 20
 """Of an error's body: as the policy's own limit."""
 
 
-_NONE: Headers = []
-"""Never added to."""
-
-
 class Answered:
     """Status, headers, and what was kept of the body."""
 
@@ -42,9 +38,12 @@ class Answered:
         """For the engine."""
         return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
 
-    def drop_headers(self) -> None:
-        """Nobody wants them any more, and the body may go on for hours."""
-        self.headers = _NONE
+    def without_headers(self) -> "Answered":
+        """The same, where nobody wants the headers any more, and the body may go on for hours."""
+        if self.is_plain:
+            return _PLAIN
+        self.headers = []
+        return self
 
     def more(self, data: bytes) -> bytes:
         """A chunk, with its encoding undone. Raises `DecodingError`."""
@@ -57,3 +56,7 @@ class Answered:
     def rest(self) -> bytes:
         """What the end of the body brings out. Raises `DecodingError`."""
         return self._decoder.end() if self._decoder is not None else b""
+
+
+_PLAIN = Answered(200)
+"""For all streams that come as they are: of each there is no more to know than that."""

@@ -237,7 +237,7 @@ class Producer:
         if not self._shown:
             self._shown = True
             self._watcher.headed(self._answered.headers)
-            self._answered.drop_headers()
+            self._answered = self._answered.without_headers()
         if self._broke_at:
             self._watcher.spoke(self._loop.time() - self._broke_at)
             self._broke_at = 0.0
