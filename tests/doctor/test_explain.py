@@ -203,6 +203,13 @@ def test_the_cause_comes_before_what_is_wrapped_around_it() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "subject"), [(TRACEBACK, "anthropic.APIConnectionError: Connection error."), ("\n a \nb", "a"), ("", "")]
+)
+def test_a_text_is_known_by_its_first_line_and_a_traceback_by_its_last(text: str, subject: str) -> None:
+    assert explain(text).subject == subject
+
+
 def test_where_nothing_fits_it_says_so_and_what_to_capture() -> None:
     report = report_on(explain("nothing of the kind"))
     assert report.verdict.startswith("no entry") and not report.findings and len(report.advice) > 3

@@ -83,6 +83,13 @@ def test_the_surest_comes_first_then_the_better_supported_then_the_first_met() -
     assert [hit.entry.id for hit in rank(passages("one two"), entries)] == ["supported", "heavy", "light", "same"]
 
 
+@pytest.mark.parametrize(("sign", "text", "there"), SIGNS)
+def test_a_sign_is_found_in_a_long_text_where_it_is_found_in_a_short_one(sign: Sign, text: str, there: bool) -> None:
+    # A lone exit code needs the word curl beside it; the other examples do not mind.
+    text = "\n".join(["nothing of note"] * 300 + [text] + ["nothing of note"] * 300)
+    assert bool(rank(passages(text), [entry("a", sign)])) is there
+
+
 def test_an_entry_is_found_once_however_often_it_fits() -> None:
     text = "\n".join(["one"] * 500 + ["one two"] + ["one"] * 500)
     (hit,) = rank(passages(text), [entry("a", Sign(50, all=("one",)), Sign(90, all=("two",)))])

@@ -181,9 +181,9 @@ def test_json_has_everything_for_programs() -> None:
     assert whole["tables"][0]["rows"][0] == {"limit": "idle", "seconds": "60.0"}
     (finding,) = whole["findings"]
     assert finding["steps"] == ["Edit the file.", "Reload."] and finding["cure"].startswith("location")
-    assert json.loads(to_json(Report("lint", "", "good", "x", findings=(Finding("note", "y"),))))["findings"] == [
-        {"severity": "note", "title": "y"}
-    ]
+    report = Report("lint", "", "good", "x", findings=(Finding("note", "y"),), data={"n": [1, None, True, {"s": 0.5}]})
+    assert json.loads(to_json(report))["n"] == [1, None, True, {"s": 0.5}]
+    assert json.loads(to_json(report))["findings"] == [{"severity": "note", "title": "y"}]
 
 
 @pytest.mark.parametrize("as_json", [True, False])

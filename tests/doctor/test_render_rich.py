@@ -37,6 +37,12 @@ def test_a_literal_has_a_colour_and_no_marks() -> None:
     assert "set proxy_buffering off" in bare(text) and "\x1b[36mproxy_buffering off" in text
 
 
+def test_an_address_is_never_cut() -> None:
+    address = "https://example.org/" + "a-long-path/" * 20
+    text = bare(written(Report("lint", "x", "note", "x", findings=(Finding("note", "y", sources=(address,)),)), 60))
+    assert address in "".join(text.split())
+
+
 def test_markup_in_what_was_found_is_text() -> None:
     text = written(Report("explain", "[bold]a[/bold] :smile:", "note", "[red]"))
     assert "[bold]a[/bold] :smile:" in bare(text) and "[red]" in bare(text)

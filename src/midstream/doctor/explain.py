@@ -38,7 +38,7 @@ class Explanation:
     """What was found for a text."""
 
     subject: str
-    """The first line of the text, without secrets."""
+    """The line that the text is known by, without secrets."""
     hits: tuple[Hit, ...]
     """The surest first."""
     cut: bool = False
@@ -54,8 +54,15 @@ def explain(text: str, entries: Iterable[Entry] | None = None) -> Explanation:
     """Find the entries of the catalogue that fit a text. Only its last `TEXT_CHARS_MAX` characters are looked at."""
     kept = text[-TEXT_CHARS_MAX:]
     hits = rank(passages(kept), catalogue().values() if entries is None else entries)
-    first = next((line.strip() for line in kept.split("\n") if line.strip()), "")
-    return Explanation(_clipped(first), tuple(hits), cut=len(text) > len(kept))
+    return Explanation(_clipped(subject_of(kept)), tuple(hits), cut=len(text) > len(kept))
+
+
+def subject_of(text: str) -> str:
+    """The line that a text is known by: its first, but of a traceback of Python its last."""
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    if not lines:
+        return ""
+    return lines[-1 if lines[0].startswith("Traceback ") else 0]
 
 
 def report_on(explanation: Explanation, *, every: bool = False) -> Report:

@@ -90,7 +90,8 @@ def _grid(table: Table) -> Grid:
 
 def _styled(said: str) -> Text:
     """A text with its literals in another colour, and without the marks around them."""
-    text, end = Text(), 0
+    # An address that is cut cannot be followed.
+    text, end = Text(overflow="fold"), 0
     said = tidy(said)
     for match in _LITERAL.finditer(said):
         text.append(said[end : match.start()])
