@@ -71,6 +71,15 @@ def test_a_content_length_says_whether_something_is_missing() -> None:
     assert through(BODY, headers=length | {"content-encoding": "gzip"})[1].how is How.UNKNOWN
 
 
+def test_a_compressed_body_that_ends_short_or_is_damaged_is_said() -> None:
+    packed, headers = gzip.compress(BODY, mtime=0), {"transfer-encoding": "chunked"}
+    assert through(packed, How.CLEAN, headers)[1] == Finished(How.CLEAN)
+    assert through(packed[:40], How.CLEAN, headers)[1] == Finished(How.CLEAN, "the compressed body ends short")
+    damaged = through(packed[:10] + b"\xff" * 50, How.CLEAN, headers)[1]
+    assert damaged.how is How.BROKEN and "damaged" in damaged.detail
+    assert through(packed[:40], How.RESET, headers)[1] == Finished(How.RESET)
+
+
 def test_what_nothing_frames_is_closed_and_not_clean() -> None:
     assert through(BODY, How.CLEAN, {})[1].how is How.CLOSED
     assert through(BODY, How.CLEAN, {"transfer-encoding": "chunked"})[1].how is How.CLEAN

@@ -5,7 +5,7 @@ Rule: memory is bounded whatever the body holds; what is over a bound is counted
 
 from midstream.doctor.diagnose.diagnosis import Diagnosis
 from midstream.doctor.diagnose.judging import End, judge, judge_document
-from midstream.doctor.diagnose.placed import BedrockFrames, Frames, SseFrames
+from midstream.doctor.diagnose.placed import BedrockFrames, Frames, Placed, SseFrames
 from midstream.doctor.diagnose.rehearsal import Rehearsal
 from midstream.doctor.diagnose.stream import Stream
 from midstream.doctor.diagnose.timing import Stopwatch
@@ -59,15 +59,20 @@ class Body:
 
     def _follow(self, frames: Frames, data: bytes, after_s: float | None) -> None:
         for placed in frames.feed(data):
-            stream = self._stream()
-            if not stream.takes(placed.event):
-                stream.rehearse(after_s)
-                self._close(stream, placed.begin)
-                stream = self._open(placed.begin)
-            stream.take(placed)
+            stream = self._take(placed, after_s)
             if stream.failure is not None and stream.failure.kind is Kind.LIMIT:
                 self._stuck = True
         self._stream().rehearse(after_s)
+
+    def _take(self, placed: Placed, after_s: float | None) -> Stream:
+        """Adds an event to the stream that it belongs to: the current one, or the next."""
+        stream = self._stream()
+        if not stream.takes(placed.event):
+            stream.rehearse(after_s)
+            self._close(stream, placed.begin)
+            stream = self._open(placed.begin)
+        stream.take(placed)
+        return stream
 
     def end(self, finished: Finished) -> list[Diagnosis]:
         """The body ended so; what became of each stream in it."""
@@ -82,7 +87,7 @@ class Body:
         if self._frames is not None:
             pending = self._frames.pending
             for placed in self._frames.end():
-                self._stream().take(placed)
+                self._take(placed, None)
         end = End(finished, self.received_bytes, pending, head, timing, ended_s)
         self._found.append(judge(self._stream(), end))
         return self._found
@@ -106,7 +111,9 @@ class Body:
 
     def _open(self, begin: int) -> Stream:
         head, asked = self._head, self._asked
-        rehearsal = Rehearsal(head, asked.body if asked is not None else b"")
+        # Of streams that are only counted nobody asks what midstream would have done.
+        told = len(self._found) < STREAMS_MAX
+        rehearsal = Rehearsal(head, asked.body if asked is not None else b"") if told else None
         request_id = request_id_of(head.headers) if head is not None else None
         wire = self._frames.name if self._frames is not None else "sse"
         self._current = Stream(wire, begin, rehearsal, request_id)

@@ -119,7 +119,7 @@ CAUSES: dict[str, Cause] = {
     "http-error": Cause(
         "error",
         "an error came instead of a stream",
-        "The request was answered with an error status; no part of a reply was sent.",
+        "The request was answered with an error; no part of a reply was sent.",
         "See what the error says: `midstream explain` knows it.",
     ),
     "not-a-stream": Cause(

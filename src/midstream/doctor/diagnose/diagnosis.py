@@ -56,6 +56,8 @@ class Diagnosis:
     pings: int = 0
     behind: int = 0
     """Events behind the end, which no client reads."""
+    behind_bytes: int = 0
+    """Of an event behind the end that is cut."""
     message_id: str = ""
     model: str = ""
     output_tokens: int | None = None

@@ -56,6 +56,7 @@ def judge(stream: Stream, end: End) -> Diagnosis:
         events=stream.events,
         pings=stream.pings,
         behind=stream.behind,
+        behind_bytes=len(end.pending) if stream.complete and end.byte > (stream.ended_at or 0) else 0,
         message_id=str(message.started.get("id") or ""),
         model=str(message.started.get("model") or (stream.other.model if stream.other else "")),
         output_tokens=tokens if isinstance(tokens, int) else None,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from midstream.protocol import eventstream, sse
-from midstream.protocol.dialects import Anthropic, Bedrock
+from midstream.protocol.dialects import Anthropic, Bedrock, parse
 from midstream.protocol.events import Event, Unreadable, Unrecognised
 from midstream.protocol.frames import FrameTooLarge
 
@@ -69,10 +69,16 @@ class SseFrames:
 
     def end(self) -> Iterator[Placed]:
         rest = self._split.pending
-        if rest:
-            self._dialect.receive(rest)
-            for event in self._dialect.end():
-                yield Placed(event, self.at, rest)
+        if not rest:
+            return
+        self._dialect.receive(rest)
+        found = self._dialect.end()
+        frame = self._split.parse_pending() if not found else None
+        if frame is not None and isinstance(fields := parse(frame.data), dict):
+            # The dialect believes only what it knows; other APIs' last events may lack their blank line as well.
+            found = [Unrecognised(str(fields.get("type", frame.name)), rest)]
+        for event in found:
+            yield Placed(event, self.at, rest)
 
 
 class BedrockFrames:

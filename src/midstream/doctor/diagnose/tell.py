@@ -104,6 +104,8 @@ def facts_of(one: Diagnosis) -> tuple[tuple[str, str], ...]:
         rows.append(("times", _times(one)))
     if one.behind:
         rows.append(("behind the end", f"{one.behind:,} events that no client reads"))
+    if one.behind_bytes:
+        rows.append(("behind the end", f"{one.behind_bytes:,} bytes of an event that is cut"))
     if one.rehearsed is not None or one.not_rehearsed:
         did = one.rehearsed.sentence if one.rehearsed is not None else f"not asked: {one.not_rehearsed}."
         rows.append(("midstream", did))

@@ -70,6 +70,9 @@ class _Body:
             if isinstance(layer, Unchunk) and (layer.problem or said.how in (How.UNKNOWN, How.CLEAN)):
                 how = How.BROKEN if layer.problem else How.CLEAN if layer.done else How.INCOMPLETE
                 return replace(said, how=how, detail=said.detail or layer.problem)
+            if not isinstance(layer, Unchunk) and not layer.done and said.how in (How.UNKNOWN, How.CLEAN, How.CLOSED):
+                said = replace(said, detail=layer.problem or "the compressed body ends short")
+                return replace(said, how=How.BROKEN) if layer.problem else said
         headers = self._head.headers if self._head is not None else {}
         length = headers.get("content-length", "")
         if said.how is How.UNKNOWN and length.isdigit() and "content-encoding" not in headers and len(length) < 16:
