@@ -7,12 +7,14 @@ import pytest
 
 from midstream.faults.reply import Reply
 from midstream.faults.server import FaultServer
-from midstream.gateway import begun
+from midstream.gateway import begun, opening
+from midstream.gateway.asker import Asker
 from midstream.gateway.boot import past_of
 from midstream.gateway.main import Gateway
-from midstream.journal.port import Kind, Record
+from midstream.gateway.upstreams.port import Call
+from midstream.journal.port import Journal, Kind, Record
 from tests.gateway.client import Answer, Frame, ask, text_of
-from tests.gateway.inprocess import run, settings
+from tests.gateway.inprocess import run, settings, standing
 from tests.gateway.test_server import tokens_file
 
 pytestmark = pytest.mark.sockets
@@ -180,6 +182,109 @@ def test_a_stream_that_waits_for_its_client_can_be_removed_by_it_and_by_nobody_e
                 await said.close()
             assert statuses == [404, 204, 404]
             assert not await gateway.journal.open_streams() and len(faults.service.requests) == 1
+            await gateway.aclose()
+
+    run(story)
+
+
+async def waiting(faults: FaultServer, path: Path, **changes: object) -> Gateway:
+    """The next gateway on a journal; what was made with its clients' credentials waits for them."""
+    gateway = Gateway.build(settings(faults.url, journal=path, **changes), {})
+    await gateway.start()
+    return gateway
+
+
+def test_those_who_come_back_at_once_share_the_stream_and_strangers_get_none(tmp_path: Path) -> None:
+    async def story() -> None:
+        path = tmp_path / "j.sqlite3"
+        async with FaultServer("ok", pace_s=0.02) as faults:
+            await left_open(faults, path, 5, tokens=None, key="sk-client")
+            gateway = await waiting(faults, path)
+            (info,) = await gateway.journal.open_streams()
+            lobby, asker = gateway.lobby, Asker(info.owner, brought=[(b"x-api-key", b"sk-client")])
+            assert await lobby.adopt(info, Asker(b"somebody else", brought=[])) is None
+            assert await lobby.adopted(b"another request", asker) is None
+            one, two = await asyncio.gather(lobby.adopt(info, asker), lobby.adopted(info.key, asker))
+            assert one is not None and one is two is await lobby.adopt(info, asker)
+            assert await lobby.adopted(info.key, asker) is None  # it waits no more
+            await lobby.give_up(info.id)  # nor can it be given up
+            assert list(gateway.hub.running) == [info.id]
+            await gateway.aclose()
+
+    run(story)
+
+
+async def ended(journal: Journal, id: str) -> None:
+    """Waits until the journal holds the end of a stream."""
+    while not any(record.kind is Kind.ENDED for record in await journal.read_all(id)):
+        await asyncio.sleep(0.005)
+
+
+BROKEN = {
+    "no opening": b"",
+    "an opening of another time": b"\xc1",
+    "an opening without a body": opening.write(
+        Call("/v1/messages", "", [], b"{", {}, "sse", True, "m"), signed=False, own_credentials=False
+    ),
+}
+
+
+@pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("at_start", [True, False])
+def test_a_stream_of_which_nothing_can_be_made_is_ended(tmp_path: Path, data: bytes, at_start: bool) -> None:
+    async def story() -> None:
+        async with standing(journal=tmp_path / "j.sqlite3") as st:
+            journal, lobby, asker = st.gateway.journal, st.gateway.lobby, Asker(b"o", brought=[])
+            journal.create("ms-" + "0" * 32, owner=b"o", key=b"k", created_at=1.0, opening=data)
+            (info,) = await journal.open_streams()
+            if at_start:
+                await lobby.open_up()
+            if not at_start or lobby._waiting:  # it can be read as far as is needed to let it wait
+                assert await lobby.adopt(info, asker) is None
+            await lobby.give_up_old(4e9)
+            assert not lobby._waiting and not st.gateway.hub.running
+            await ended(journal, info.id)
+            # Somebody else may have ended it first.
+            assert await lobby.adopt(info, asker) is None
+            lobby._waiting[info.id] = info
+            await lobby.give_up(info.id)
+            assert not lobby._waiting
+
+    run(story)
+
+
+def test_a_reply_that_is_not_whole_or_that_is_old_is_held_for_nobody(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with standing(journal=tmp_path / "j.sqlite3") as st:
+            journal, lobby = st.gateway.journal, st.gateway.lobby
+            endings = [b'{"outcome":"failed"}', b"[]", b'{"outcome":"complete"}']
+            for number, ending in enumerate(endings):
+                id = f"ms-{number:032}"
+                writer = journal.create(id, owner=b"o", key=b"k", created_at=float(number), opening=b"")
+                writer.append(Kind.ENDED, ending)
+                await ended(journal, id)
+            journal.create(f"ms-{3:032}", owner=b"o", key=b"k", created_at=3.0, opening=b"")
+            found = await lobby.held(b"k", 0.0)
+            assert found is not None and found.created_at == 2.0
+            assert await lobby.held(b"k", 2.5) is None and await lobby.held(b"other", 0.0) is None
+            st.gateway.hub.delivered.add(found.id)
+            assert await lobby.held(b"k", 0.0) is None
+
+    run(story)
+
+
+def test_a_stream_that_was_ended_meanwhile_is_not_adopted(tmp_path: Path) -> None:
+    async def story() -> None:
+        path = tmp_path / "j.sqlite3"
+        async with FaultServer("ok", pace_s=0.02) as faults:
+            await left_open(faults, path, 5, tokens=None, key="sk-client")
+            gateway = await waiting(faults, path)
+            (info,) = await gateway.journal.open_streams()
+            records = await gateway.journal.read_all(info.id)
+            (await gateway.journal.adopt(info.id)).append(Kind.ENDED, b"{}")
+            found = opening.read(records[0].data)
+            assert found is not None
+            assert await gateway.lobby._adopt(info, found, records, Asker(info.owner, brought=[])) is None
             await gateway.aclose()
 
     run(story)

@@ -8,9 +8,10 @@ import pytest
 
 from midstream.faults.reply import Reply
 from midstream.gateway.readers import Head
+from midstream.journal.port import Kind, Record
 from tests import wire
-from tests.gateway.client import ASKED, ask, frames_of, numbered, text_of
-from tests.gateway.inprocess import run, standing
+from tests.gateway.client import ASKED, Answer, ask, frames_of, numbered, text_of
+from tests.gateway.inprocess import Standing, run, standing
 
 pytestmark = pytest.mark.sockets
 
@@ -221,5 +222,90 @@ def test_a_reader_that_stops_is_left_after_a_while_and_can_come_back() -> None:
                 left += data
             assert b"event: error" in left[-400:] and not left.endswith(b"0\r\n\r\n")
             raw.close()
+
+    run(story)
+
+
+async def forgetful(st: Standing, answer: Answer, *, entirely: bool = False) -> int:
+    """From now on the journal keeps nothing more of a stream; up to which frame it can be read."""
+    journal = st.gateway.journal
+    kept = [] if entirely else await journal.read(answer.headers["midstream-stream-id"], 0, 1 << 20)
+    assert all(record.kind is Kind.SHOWN for record in kept)
+
+    async def shortened(id: str, after: int, bytes_max: int) -> list[Record]:
+        return [record for record in kept if record.last > after]
+
+    journal.read = shortened  # type: ignore[method-assign]
+    return kept[-1].last if kept else 0
+
+
+async def check_lost(answer: Answer, behind: int) -> None:
+    frames = await answer.frames()
+    assert not answer.whole and [frame.id for frame in frames[:-1]] == [str(n) for n in range(1, behind + 1)]
+    assert (frames[-1].name, frames[-1].id) == ("error", "")
+    assert "does not hold the rest" in frames[-1].data["error"]["message"]
+    await answer.close()
+
+
+@pytest.mark.parametrize("entirely", [True, False])
+def test_what_the_journal_could_not_keep_is_an_error_and_no_silence(entirely: bool) -> None:
+    async def story() -> None:
+        async with standing("ok", pace_s=0.01, early_s=0.05) as st:
+            answer = await ask(st.url)
+            await answer.frames(6)
+            behind = await forgetful(st, answer, entirely=entirely)
+            await answer.frames(behind + 3)
+            path = f"/midstream/streams/{answer.headers['midstream-stream-id']}"
+            await check_lost(await ask(st.url, "GET", path, None), behind)
+            frames = await answer.frames()
+            assert answer.whole and text_of(frames) == SOURCE  # who was there all the time has lost nothing
+            await answer.close()
+
+    run(story)
+
+
+def test_an_end_that_is_told_while_its_reader_reads_is_not_waited_for_twice() -> None:
+    async def story() -> None:
+        async with standing("ok", pace_s=0.01) as st:
+            answer = await ask(st.url)
+            await answer.frames(6)
+            behind = await forgetful(st, answer)
+            read, goes_on = st.gateway.journal.read, asyncio.Event()
+
+            async def slow(id: str, after: int, bytes_max: int) -> list[Record]:
+                await goes_on.wait()
+                return await read(id, after, bytes_max)
+
+            st.gateway.journal.read = slow  # type: ignore[method-assign]
+            path = f"/midstream/streams/{answer.headers['midstream-stream-id']}"
+            coming = asyncio.create_task(ask(st.url, "GET", path, None))
+            await answer.read()
+            goes_on.set()
+            await check_lost(await coming, behind)
+            await answer.close()
+
+    run(story)
+
+
+def test_a_stream_that_is_removed_while_it_is_read_ends_in_an_error() -> None:
+    async def story() -> None:
+        async with standing("ok", LONG, reader_backlog_bytes_max=65536) as st:
+            answer = await ask(st.url)
+            await answer.read()
+            path = f"/midstream/streams/{answer.headers['midstream-stream-id']}"
+            raw, loop = socket.socket(), asyncio.get_running_loop()
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            raw.setblocking(False)
+            await loop.sock_connect(raw, ("127.0.0.1", st.gateway.port))
+            await loop.sock_sendall(raw, f"GET {path} HTTP/1.1\r\nhost: g\r\nx-api-key: sk-test\r\n\r\n".encode())
+            got = await loop.sock_recv(raw, 1000)
+            removed = await ask(st.url, "DELETE", path, None)
+            assert removed.status == 204
+            while data := await loop.sock_recv(raw, 1 << 20):
+                got += data
+            assert b"event: error" in got[-400:] and not got.endswith(b"0\r\n\r\n") and got.count(b"message_stop") == 0
+            raw.close()
+            await removed.close()
+            await answer.close()
 
     run(story)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _GIVEN_UP = "the stream was given up, as nobody was reading it; ask again"
 _STALLED = "nothing of the stream was taken for too long: read on with Last-Event-ID, or ask again"
+_LOST = "the journal does not hold the rest of this stream; ask again"
 _ENDING = "the gateway ends, and the stream waits for the next one: read on with Last-Event-ID, or ask again"
 
 # To find them in the enumeration takes as long as what is done with a record.
@@ -106,6 +107,7 @@ class Reader:
         "_keeper",
         "_loop",
         "_missed",
+        "_news",
         "_next",
         "_over",
         "_pace",
@@ -138,6 +140,8 @@ class Reader:
         """For the next ping."""
         self._reading: asyncio.Task[None] | None = None
         self._missed = self._behind = self._over = False
+        self._news: Sequence[Record] = ()
+        """What was told last, and has to be read: it began behind what is known here."""
         self._untaken_bytes = 0
 
     @property
@@ -165,12 +169,13 @@ class Reader:
 
     def _told(self, records: Sequence[Record]) -> None:
         if self._reading is not None or self._behind:
-            self._missed = True
+            self._missed, self._news = True, records
         elif len(records) == 1 and records[0].first == self._next:  # the usual news, without the loop
             record = records[0]
             self._next += record.count
             self._write(record.data)
         elif not self._take(records):
+            self._news = records
             self._catch_up()
 
     def _take(self, records: Sequence[Record]) -> bool:
@@ -202,18 +207,24 @@ class Reader:
         while True:
             self._missed = False
             records = await self._journal.read(self._id, self._next - 1, READ_BYTES_MAX)
+            removed = not records and await self._journal.find(self._id) is None
             if self._over:
                 break
-            if not records:
-                if self._missed:
-                    continue
+            if not records and self._missed:
+                continue
+            # What was told can be read, or else the journal has lost frames: nothing that follows may be shown.
+            if not self._take(records) or removed or (not records and self._is_lost()):
+                self._lose()
+            if not records or self._over:
                 break
-            if not self._take(records):
-                break  # the journal has lost frames: nothing that follows may be shown
             if not self._response.writable:
                 self._fell_behind()
                 break
         self._reading = None
+
+    def _is_lost(self) -> bool:
+        news, self._news = self._news, ()
+        return any(record.kind is _ENDED or record.last >= self._next for record in news)
 
     # What the consumer gets.
 
@@ -297,6 +308,12 @@ class Reader:
             return
         # It may read again before the connection is dropped, behind a proxy that mends what is broken off.
         self._response.write(error_frame_of(_STALLED, self._head.wire, exhausted=False))
+        self._response.abort()
+        self._leave(False)
+
+    def _lose(self) -> None:
+        self._answer()
+        self._response.write(error_frame_of(_LOST, self._head.wire, exhausted=True))
         self._response.abort()
         self._leave(False)
 

@@ -148,10 +148,10 @@ class DataPlane:
             info = await self.hub.journal.find(target.stream_id)
             if info is None or not same(info.owner, asker.owner):
                 return self._refuse(response, no_such_stream())
-            if info.ended:
-                return self._attach_ended(target.stream_id, after, info.offset, response)
             if info.lossy:
                 return self._refuse(response, refusal(410, "the journal could not keep the rest of this stream"))
+            if info.ended:
+                return self._attach_ended(target.stream_id, after, info.offset, response)
             stream = await self.lobby.adopt(info, asker)
             if stream is None:  # nobody can go on with it: its end is about to be written
                 return self.hub.attach(head_of(info.id), None, response, after=after)
