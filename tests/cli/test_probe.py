@@ -7,6 +7,7 @@ import pytest
 
 from midstream.cli.main import main
 from midstream.faults.probe import FarEnd
+from midstream.faults.server import FaultServer
 from tests.cli.test_faults import running
 from tests.proxies.processes import free_port
 
@@ -49,6 +50,8 @@ def test_as_json_it_holds_figures_for_programs(capsys: pytest.CaptureFixture[str
         (["http://x", "--header", "a b: c"], "--header is 'NAME: VALUE'"),
         (["http://x", "--header", "a: b\r\nc: d"], "--header is 'NAME: VALUE'"),
         (["http://x", "--far-end", "8788"], "--far-end is HOST:PORT"),
+        (["http://x", "--key-env", "NOBODY_SET_THIS"], "NOBODY_SET_THIS is not set"),
+        (["http://x", "--key-env", "HOME", "--far-end", "127.0.0.1:1"], "exclude each other"),
         (["http://x", "--far-end", "0.0.0.0:8788"], "needs a token: set MIDSTREAM_PROBE_TOKEN"),
     ],
 )
@@ -57,6 +60,18 @@ def test_what_makes_no_sense_is_one_sentence_and_status_2(
 ) -> None:
     status, out, err = told(capsys, *arguments)
     assert (status, out) == (2, "") and words in err and err.count("\n") == 1
+
+
+def test_with_a_key_the_api_itself_is_asked_and_the_key_is_not_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_KEY", "a-secret-of-no-known-form\n")
+    with FaultServer(pace_s=0.01) as server:
+        status, out, err = told(capsys, server.url, "--key-env", "SOME_KEY", "--quick", "--json")
+    assert status == 0 and "one side" in json.loads(out)["verdict"] and "a-secret" not in out + err
+    monkeypatch.setenv("SOME_KEY", "two\nlines")
+    status, _, err = told(capsys, "http://x", "--key-env", "SOME_KEY")
+    assert status == 2 and "is no key" in err and "two" not in err
 
 
 def test_where_nobody_answers_is_one_sentence_that_says_what_to_start(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,8 +12,9 @@ import time
 
 from midstream.cli import Misuse, Unable
 from midstream.cli.faults import PROBE_TOKEN_VARIABLE
-from midstream.doctor.probe import told, verdicts
+from midstream.doctor.probe import onesided, told, verdicts
 from midstream.doctor.probe.asking import Asking, NoFarEnd
+from midstream.doctor.probe.keyed import MODEL, Keyed
 from midstream.doctor.probe.questions import MARGIN_S
 from midstream.doctor.probe.road import NotAnAddress, Target, target
 from midstream.doctor.probe.run import Plan, probe
@@ -31,6 +32,9 @@ TOKEN_VARIABLE = PROBE_TOKEN_VARIABLE
 UP_TO_S_MIN, UP_TO_S_MAX = 3.0, 3600.0
 UP_TO_S, QUICK_UP_TO_S, QUICK_MARGIN_S = 130.0, 16.0, 6.0
 
+# Three replies of some seconds each.
+KEYED_S = 15.0
+
 _EPILOG = f"""\
 two-ended: a far end of midstream's stands where the service stands, behind the same proxies,
   there   midstream faults --probe --port 8788
@@ -39,6 +43,9 @@ and plays the streams that it is asked for. Or both ends on this machine, with a
 gets to port 8788:
   midstream probe http://127.0.0.1:8080 --far-end 127.0.0.1:8788
 When the far end is not on the loopback it has a token; both ends read it from {TOKEN_VARIABLE}.
+
+one-ended, of the API itself or a gateway to it: three short replies, some hundred tokens; limits are not looked for
+  midstream probe https://api.anthropic.com --key-env ANTHROPIC_API_KEY
 
 exit status: 0 healthy (notes are no illness), 1 findings or no far end, 2 misuse. Progress goes to stderr.
 """
@@ -54,6 +61,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("url", metavar="URL", help="where a client would send its question")
     parser.add_argument("--far-end", metavar="HOST:PORT", help="start the far end here, on this machine")
+    parser.add_argument("--key-env", metavar="NAME", help="no far end: ask the API, with the key in this variable")
+    parser.add_argument("--model", default=MODEL, help=f"with --key-env: the model to ask (default {MODEL})")
     limit = f"look for limits up to so long (default {UP_TO_S:g}, at most {UP_TO_S_MAX:g})"
     parser.add_argument("--up-to", type=float, metavar="SECONDS", help=limit)
     parser.add_argument("--quick", action="store_true", help=f"under 30 s: limits up to {QUICK_UP_TO_S:g} s only")
@@ -69,6 +78,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Probe it; 1 if something is ill."""
     to, up_to_s = _target(args.url), _up_to_s(args)
+    if args.key_env is not None:
+        return _shown(args, _keyed(args, to))
     asking = Asking(
         to,
         os.environ.get(TOKEN_VARIABLE, ""),
@@ -82,8 +93,29 @@ def run(args: argparse.Namespace) -> int:
             stack.enter_context(_far_end(args.far_end, asking.token))
         progress = stack.enter_context(contextlib.closing(Progress(up_to_s)))
         found = _probed(asking, plan, progress, args.url)
+    return _shown(args, found)
+
+
+def _shown(args: argparse.Namespace, found: Report) -> int:
     show(found, sys.stdout, as_json=args.json, short=args.short)
     return ILL if told.is_ill(found) else HEALTHY
+
+
+def _keyed(args: argparse.Namespace, to: Target) -> Report:
+    """The probe from one side."""
+    if args.far_end is not None:
+        raise Misuse("--far-end and --key-env exclude each other: either both ends are ours, or one")
+    key = os.environ.get(args.key_env, "").strip()
+    if not key:
+        raise Misuse(f"{args.key_env} is not set: it is the name of a variable that holds a key")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise Misuse(f"what {args.key_env} holds is no key: it has blanks or letters that no header may have")
+    if not to.path.partition("?")[0].rstrip("/").endswith("/v1/messages"):
+        to = to.at("/v1/messages")
+    headers = tuple(_header(text) for text in args.header)
+    keyed = Keyed(to, key, args.model, headers, insecure=args.insecure, quick=args.quick)
+    with contextlib.closing(Progress(KEYED_S)) as progress:
+        return onesided.report(asyncio.run(keyed.probe(progress.say)), args.url)
 
 
 def _probed(asking: Asking, plan: Plan, progress: "Progress", url: str) -> Report:
@@ -91,7 +123,8 @@ def _probed(asking: Asking, plan: Plan, progress: "Progress", url: str) -> Repor
         seen = asyncio.run(probe(asking, plan, progress.say))
     except NoFarEnd as problem:
         raise Unable(
-            f"no far end answers there: {problem}. Start one behind the same proxies with `midstream faults --probe`"
+            f"no far end answers there: {problem}. Start one behind the same proxies with `midstream faults --probe`,"
+            " or give a key with --key-env"
         ) from None
     return told.report(seen, verdicts.judge(seen), url)
 

@@ -4,6 +4,7 @@ Rule: pure. The two clocks are never compared as they are: the piece that was le
 """
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -74,7 +75,7 @@ class Seen:
 
 def seen(question: str, heard: Heard, told: Told | None) -> Seen:
     """Both ends of one stream."""
-    arrivals, body = _unpacked(heard)
+    arrivals, body = unpacked(heard)
     marks: tuple[Mark, ...] = told.marks if told is not None and heard.status == 200 else ()
     if told is not None and not marks:
         marks = told.marks
@@ -104,20 +105,26 @@ def _encoding(heard: Heard) -> str:
     return "" if encoding == "identity" else encoding
 
 
-def _unpacked(heard: Heard) -> tuple[list[tuple[float, int]], bytes]:
+def unpacked(heard: Heard) -> tuple[list[tuple[float, int]], bytes]:
     """How large the body was at each moment, and the body, once unpacked."""
-    if "gzip" not in _encoding(heard):
-        unpack = None
-    else:
-        unpack = zlib.decompressobj(wbits=31)
     arrivals: list[tuple[float, int]] = []
     body = bytearray()
+    for at, data in unpacked_pieces(heard):
+        body += data
+        arrivals.append((at, len(body)))
+    return arrivals, bytes(body)
+
+
+def unpacked_pieces(heard: Heard) -> Iterator[tuple[float, bytes]]:
+    """The pieces of the body as they came, each unpacked as far as it could be then."""
+    unpack = zlib.decompressobj(wbits=31) if "gzip" in _encoding(heard) else None
+    left_bytes = INFLATED_BYTES_MAX
     for at, data in heard.pieces:
         try:
-            body += data if unpack is None else unpack.decompress(data, INFLATED_BYTES_MAX - len(body))
+            piece = data if unpack is None else unpack.decompress(data, left_bytes)
         except zlib.error:
-            break
-        arrivals.append((at, len(body)))
-        if len(body) >= INFLATED_BYTES_MAX:
-            break
-    return arrivals, bytes(body)
+            return
+        left_bytes -= len(piece)
+        yield at, piece
+        if left_bytes <= 0:
+            return
