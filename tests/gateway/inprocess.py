@@ -69,11 +69,11 @@ async def standing(
             await gateway.aclose()
 
 
-def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def run(story: Callable[[], Coroutine[Any, Any, None]], deadline_s: float = DEADLINE_S) -> None:
     """Runs a story on an event loop of its own, not for ever."""
 
     async def bounded() -> None:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(deadline_s):
             await story()
 
     asyncio.run(bounded())
