@@ -4,6 +4,7 @@ Rule: a text says port 8080 for where it listens and 8100 (and 8101) for its ups
 the proxy needs to run at all as somebody's program in somebody's folder is put around it.
 """
 
+import functools
 import re
 import subprocess
 import tempfile
@@ -96,6 +97,18 @@ PROGRAMS = {
     "lighttpd": Program("lighttpd", _lighttpd),
     "varnish": Program("varnishd", _varnish),
 }
+
+
+@functools.cache
+def program_version(kind: str) -> tuple[int, ...]:
+    """Which version of a proxy this is. Skips the test where there is none."""
+    program = PROGRAMS[kind].name
+    options = {"caddy": ["version"], "envoy": ["--version"], "varnishd": ["-V"]}
+    run = [str(require(program)), *options.get(program, ["-v"])]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=30, check=False)
+    found = re.search(r"(\d+)\.(\d+)\.(\d+)", done.stdout + done.stderr)
+    assert found is not None, f"{program} does not say its version"
+    return tuple(int(part) for part in found.groups())
 
 
 @contextmanager

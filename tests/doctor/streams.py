@@ -3,6 +3,7 @@
 Rule: nothing is timed; what must come is waited for with a deadline.
 """
 
+import asyncio
 import json
 import socket
 import time
@@ -10,6 +11,9 @@ import zlib
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 
+from midstream.doctor.probe import http2
+from midstream.doctor.probe.request import Request
+from midstream.doctor.probe.road import Target
 from midstream.faults.reply import Reply
 from midstream.faults.server import FaultServer
 from tests.doctor.behind import behind
@@ -60,6 +64,14 @@ def hides_a_cut(kind: str, text: str) -> bool:
     # Slowly enough for the proxy to have begun before the end comes.
     with FaultServer("always cut-fin@event=12", pace_s=0.02) as faults, behind(kind, text, faults.port) as base_url:
         return looks_whole(ask(base_url, timeout_s=DEADLINE_S))
+
+
+def hides_a_cut_from_http2(kind: str, text: str) -> bool:
+    """Whether a client that speaks HTTP/2 takes a stream that its origin cut for a whole one."""
+    with FaultServer("always cut-fin@event=12", pace_s=0.02) as faults, behind(kind, text, faults.port) as base_url:
+        target = Target(False, "127.0.0.1", int(base_url.rpartition(":")[2]), "/v1/messages")
+        heard = asyncio.run(http2.ask(target, Request(json.dumps(REQUEST).encode(), wait_s=DEADLINE_S)))
+        return heard.end == "complete"
 
 
 def holds_back(kind: str, text: str, **headers: str) -> bool:
@@ -127,6 +139,12 @@ def cuts_between_pings(kind: str, text: str) -> bool:
     """Whether a stream that pings each two seconds is cut."""
     with FaultServer("always pings-only@event=5 every=2") as faults, behind(kind, text, faults.port) as base_url:
         return ask(base_url, timeout_s=DEADLINE_S, total_s=5.0).end != "timeout"
+
+
+def cuts_a_lively_stream(kind: str, text: str) -> bool:
+    """Whether a stream with two pings a second is cut all the same."""
+    with FaultServer("always pings-only@event=5 every=0.5") as faults, behind(kind, text, faults.port) as base_url:
+        return ask(base_url, timeout_s=DEADLINE_S, total_s=3.5).end != "timeout"
 
 
 def cuts_a_silence(kind: str, text: str) -> bool:

@@ -36,7 +36,11 @@ def test_what_is_named_needs_no_recognition() -> None:
     assert kind_of(Source("x", ""), "haproxy").name == "haproxy"
 
 
-@pytest.mark.parametrize("text", ["", "hello", Path(__file__).read_text()], ids=["empty", "prose", "python"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "hello", Path(__file__).read_text(), "\n" * 200_000, " " * 200_000, " \n" * 90_000, "listen\n" * 28_000],
+    ids=["empty", "prose", "python", "ends of lines", "spaces", "both", "one word"],
+)
 def test_what_is_nothing_of_it_is_one_sentence(text: str) -> None:
     with pytest.raises(Unreadable, match="is no configuration that is known here"):
         kind_of(Source("x", text))

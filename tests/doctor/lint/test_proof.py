@@ -4,13 +4,16 @@ from collections.abc import Callable
 
 import pytest
 
+from midstream.doctor.configs.templates import Wanted, filled
+from midstream.doctor.lint import edits, run
+from midstream.doctor.lint.findings import Assumptions
+from midstream.doctor.lint.source import Source
 from midstream.faults.server import FaultServer
 from tests.doctor import streams
-from tests.doctor.behind import behind
+from tests.doctor.behind import behind, program_version
 from tests.doctor.lint.cases import CASES
 from tests.doctor.lint.test_cases import fixed
 from tests.faults.raw import ask
-from tests.proxies.programs import version
 
 pytestmark = [pytest.mark.sockets]
 
@@ -40,6 +43,8 @@ HARMS: dict[str, Harm] = {
     "HAP-NO-DELAY": streams.comes_in_batches,
     "HAP-ABORTONCLOSE": streams.forgets_that_the_client_left,
     "HAP-RETRY-POST": streams.asks_twice,
+    "HAP-H2-SILENT": streams.hides_a_cut_from_http2,
+    "LTD-H2-SILENT": streams.hides_a_cut_from_http2,
     "CAD-BUFFER": streams.holds_back,
     "CAD-BODY-SIZE": streams.refuses_a_large_prompt,
     "APA-HTTP10": streams.hides_a_cut,
@@ -67,17 +72,26 @@ NOTHING: dict[str, Harm] = {
     "NGX-NOOP-GZIP": streams.holds_back,
 }
 
-# From these versions on, the default is right.
-CURED = {"NGX-HTTP10": ("nginx", (1, 29, 7)), **dict.fromkeys(NOTHING, ("nginx", (1, 29, 7)))}
+# From these versions on the harm is not there.
+CURED: dict[str, tuple[int, ...]] = {
+    "NGX-HTTP10": (1, 29, 7),
+    **dict.fromkeys(NOTHING, (1, 29, 7)),
+    "HAP-H2-SILENT": (3, 0),
+    "LTD-H2-SILENT": (1, 4, 85),
+}
+
+
+def skip_what_is_cured(rule: str) -> None:
+    """No harm can be shown in a version that does none."""
+    kind = CASES[rule].kind
+    if rule in CURED and program_version(kind) >= CURED[rule]:
+        pytest.skip(f"{kind} {program_version(kind)} does it right")
 
 
 def harm_of(rule: str, harm: Harm) -> None:
     """Asserts the rule's claim."""
     case = CASES[rule]
-    if rule in CURED:
-        program, cured = CURED[rule]
-        if tuple(map(int, version(program).split("."))) >= cured:
-            pytest.skip(f"{program} {version(program)} does it right by default")
+    skip_what_is_cured(rule)
     assert harm(case.kind, case.bad)
     assert not harm(case.kind, case.good)
     if (after := fixed(case)) != case.bad:
@@ -97,12 +111,59 @@ def test_a_limit_of_silence_below_the_pings_cuts_and_one_above_does_not(rule: st
 
 @pytest.mark.parametrize(("rule", "harm"), NOTHING.items(), ids=list(NOTHING))
 def test_a_line_that_is_said_to_help_does_not(rule: str, harm: Harm) -> None:
-    program, cured = CURED[rule]
-    if tuple(map(int, version(program).split("."))) >= cured:
-        pytest.skip(f"{program} {version(program)} does it right by default")
+    skip_what_is_cured(rule)
     assert harm(CASES[rule].kind, CASES[rule].bad)
 
 
 def test_a_limit_of_apache_refuses_no_prompt_that_is_proxied() -> None:
     case = CASES["APA-NOOP-BODY"]
     assert not streams.refuses_a_large_prompt(case.kind, case.bad)
+
+
+def test_varnish_hides_a_cut_from_http2_alone() -> None:
+    text = "# -p feature=+http2\n" + CASES["VCL-NO-STREAM"].good
+    assert streams.hides_a_cut_from_http2("varnish", text)
+    assert not streams.hides_a_cut("varnish", text)
+
+
+# --- Envoy: its configurations are long, so that each bad one is the right one with a line made wrong ---
+
+RIGHT = filled("envoy", Wanted())
+BUFFER = """\
+                http_filters:
+                  - name: envoy.filters.http.buffer
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer
+                      max_request_bytes: 1048576
+"""
+RETRY = """\
+                            cluster: upstream
+                            retry_policy:
+                              retry_on: reset
+"""
+DURATION = """\
+                common_http_protocol_options:
+                  max_stream_duration: 1s
+                http_filters:
+"""
+ENVOY: dict[str, tuple[str, str, Harm]] = {
+    "ENV-ROUTE-TIMEOUT": ("timeout: 0s", "timeout: 1s", streams.cuts_a_lively_stream),
+    "ENV-MAX-DURATION": (" " * 16 + "http_filters:\n", DURATION, streams.cuts_a_lively_stream),
+    "ENV-RETRY-POST": (" " * 28 + "cluster: upstream\n", RETRY, streams.asks_twice),
+    "ENV-BODY-SIZE": (" " * 16 + "http_filters:\n", BUFFER, streams.refuses_a_large_prompt),
+    "ENV-IDLE-TIMEOUT": ("idle_timeout: 120s", "idle_timeout: 1s", streams.cuts_between_pings),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", ENVOY)
+def test_a_line_of_envoy_made_wrong_does_harm_and_fix_cures_it(rule: str) -> None:
+    right, wrong, harm = ENVOY[rule]
+    assert RIGHT.count(right) == 1
+    bad = RIGHT.replace(right, wrong)
+    found = run.check(Source("envoy.yaml", bad), Assumptions()).findings
+    assert [finding.rule.id for finding in found] == [rule]
+    assert harm("envoy", bad)
+    assert not harm("envoy", RIGHT)
+    if edited := [edit for finding in found for edit in finding.edits]:
+        assert not harm("envoy", "\n".join(edits.applied(bad.split("\n"), edited)))

@@ -17,7 +17,7 @@ LOOKED_AT = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of file."""
+    """One kind of file. What it holds is looked for line by line: in a file of nothing but ends of lines, too."""
 
     name: str
     """As ``--as`` has it; the module that checks it is called so, too."""
@@ -48,7 +48,7 @@ KINDS = (
         "kubernetes",
         "Kubernetes: Ingress, Gateway API, Istio, Envoy Gateway, Traefik",
         r"(ingress|httproute|gateway|virtualservice).*\.ya?ml",
-        r"^\s*\"?apiVersion\"?\s*:",
+        r"^[ \t]*\"?apiVersion\"?\s*:",
     ),
     _kind(
         "traefik",
@@ -57,9 +57,9 @@ KINDS = (
         r"^\[?(entryPoints|http\.(routers|middlewares|services|serversTransports)|providers)\b"
         r"|^http:[ \t]*\n([ \t]+[^\n]*\n){0,30}?  (routers|middlewares|services|serversTransports):",
     ),
-    _kind("varnish", "Varnish: VCL, or the command line in a unit file", r".*\.vcl", r"^\s*vcl\s+4|\bvarnishd\s+-"),
+    _kind("varnish", "Varnish: VCL, or the command line in a unit file", r".*\.vcl", r"^[ \t]*vcl\s+4|\bvarnishd\s+-"),
     _kind(
-        "envoy", "Envoy", r"envoy.*\.(ya?ml|json)", r"^\s*\"?(static_resources|virtual_hosts|load_assignment)\"?\s*:"
+        "envoy", "Envoy", r"envoy.*\.(ya?ml|json)", r"^[ \t]*\"?(static_resources|virtual_hosts|load_assignment)\"?\s*:"
     ),
     _kind(
         "haproxy",
@@ -67,14 +67,14 @@ KINDS = (
         r"haproxy.*|.*\.haproxy",
         r"^(frontend|backend|listen|defaults)\b.*\n(.*\n){0,30}?\s+(bind|server|mode|timeout)\s",
     ),
-    _kind("apache", "Apache", r"(httpd|apache2?).*\.conf", r"^\s*(<VirtualHost\s|<Proxy\s|ProxyPass\s|LoadModule\s)"),
-    _kind("lighttpd", "lighttpd", r"lighttpd.*\.conf", r"^\s*(proxy\.server|server\.modules)\s*\+?="),
-    _kind("caddy", "Caddy: a Caddyfile", r"caddyfile.*|.*\.caddy(file)?", r"^\s*reverse_proxy\s|^https?://\S+ \{"),
+    _kind("apache", "Apache", r"(httpd|apache2?).*\.conf", r"^[ \t]*(<VirtualHost\s|ProxyPass\s|LoadModule\s)"),
+    _kind("lighttpd", "lighttpd", r"lighttpd.*\.conf", r"^[ \t]*(proxy\.server|server\.modules)\s*\+?="),
+    _kind("caddy", "Caddy: a Caddyfile", r"caddyfile.*|.*\.caddy(file)?", r"^[ \t]*reverse_proxy\s|^https?://\S+ \{"),
     _kind(
         "nginx",
         "nginx",
         r"nginx.*\.conf|.*\.nginx",
-        r"^\s*(location\s[^\n]*\{|proxy_pass\s|upstream\s+\S+\s*\{|server\s*\{|http\s*\{)",
+        r"^[ \t]*(location\s[^\n]*\{|proxy_pass\s|upstream\s+\S+\s*\{|server\s*\{|http\s*\{)",
     ),
 )
 """Every kind; the content is looked at in this order."""

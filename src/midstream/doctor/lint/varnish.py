@@ -23,7 +23,7 @@ _SEND_TIMEOUT = re.compile(r"\bsend_timeout=(\S+?)(?=[\s\"']|$)")
 def check(source: Source, assume: Assumptions) -> Checked:
     """Everything that is wrong in a file."""
     checked = Checked(files={source.name: source.lines})
-    if re.search(r"^\s*vcl\s+\d", source.text, re.MULTILINE):
+    if re.search(r"^[ \t]*vcl[ \t]+\d", source.text, re.MULTILINE):
         checked.notes.append("whether varnishd speaks HTTP/2, and its send_timeout, are on its command line, not here")
         for number, line in enumerate(source.lines, 1):
             _vcl(re.split(r"#|//", line)[0], Place(source.name, number), assume, checked)
