@@ -66,6 +66,9 @@ def test_texts_are_sentences_with_closed_literals(entry: Entry) -> None:
         assert text.count("`") % 2 == 0, text
         assert not text or text.strip()[-1] in ".?!:`)", text
     assert entry.title.count("`") % 2 == 0 and "\n" not in entry.title
+    # What Markdown would take for stress.
+    for text in [entry.title, *prose]:
+        assert not re.search(r"(?<!\w)_|_(?!\w)", "".join(text.split("`")[::2])), text
 
 
 @pytest.mark.parametrize("entry", ENTRIES)

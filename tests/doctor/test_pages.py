@@ -33,7 +33,7 @@ MADE = """\
 
 ## What it means
 
-It means \\*that\\* a\\_b and `c_d`.
+It means \\*that\\* a_b and `c_d`.
 
 ## Why it happens
 

@@ -49,6 +49,9 @@ def _item(title: str, item: str) -> str:
 
 
 def _spelt(text: str) -> str:
-    """A text that Markdown shows as it stands: outside of literals, nothing is a tag, a link or stress."""
-    outside = str.maketrans({"<": "&lt;", "[": "\\[", "*": "\\*", "_": "\\_"})
+    """A text that Markdown shows as it stands: outside of literals, nothing is a tag, a link or stress.
+
+    An underscore inside a word is none of these; where one begins or ends a word, an entry says it as a literal.
+    """
+    outside = str.maketrans({"<": "&lt;", "[": "\\[", "*": "\\*"})
     return "`".join(part if number % 2 else part.translate(outside) for number, part in enumerate(text.split("`")))
