@@ -22,6 +22,8 @@ COMMANDS = (
     "midstream.cli.faults",
     "midstream.cli.serve",
     "midstream.cli.explain",
+    "midstream.cli.diagnose",
+    "midstream.cli.record",
     "midstream.cli.lint",
     "midstream.cli.config",
     "midstream.cli.probe",

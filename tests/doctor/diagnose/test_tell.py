@@ -33,6 +33,7 @@ def test_a_cut_by_a_limit_names_the_limit_its_owner_and_the_setting() -> None:
         "nginx",
         "`proxy_read_timeout`",
         "[idle-limit]",
+        "itself names nginx",
     ):
         assert words in told
 

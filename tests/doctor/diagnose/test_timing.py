@@ -97,6 +97,14 @@ def test_a_har_has_no_silence_but_a_total() -> None:
 def test_who_stands_on_the_way_is_named_where_the_length_is_nobodys() -> None:
     found = suspected(watched(*steady(5), ended=8.0), How.INCOMPLETE, "nginx")
     assert found is not None and [limit.whose for limit in found.set_by] == ["nginx"]
+    found = suspected(watched(*steady(5), ended=65.0), How.INCOMPLETE, "nginx")
+    assert found is not None and [limit.whose for limit in found.named] == ["nginx"] and len(found.known) > 3
+    assert not any(limit.client for limit in found.known)
+
+
+def test_a_client_that_is_a_hop_on_the_way_is_named_where_nobody_else_has_such_a_limit() -> None:
+    found = suspected(watched(*steady(5), ended=10.0), How.INCOMPLETE, "")
+    assert found is not None and ["httpx" in limit.whose for limit in found.known] == [True]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 Rule: a number stands here with its kind, its owner, and how it is known: ``measured``, ``documented`` or ``reported``.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -77,9 +78,9 @@ def matching(seconds: float, kind: Kind, hints: str = "") -> list[Limit]:
     return sorted(found, key=lambda limit: (not _is_named(limit, hints), abs(seconds - limit.seconds)))
 
 
-def settings_on_the_way(kind: Kind, hints: str) -> list[Limit]:
+def settings_on_the_way(kind: Kind, hints: str, among: Iterable[Limit] = LIMITS) -> list[Limit]:
     """Whoever the head of the reply names, and their limits of this kind, whatever their length."""
-    return [limit for limit in LIMITS if limit.kind == kind and _is_named(limit, hints)]
+    return [limit for limit in among if limit.kind == kind and _is_named(limit, hints)]
 
 
 def _fits(seconds: float, limit_s: float) -> bool:

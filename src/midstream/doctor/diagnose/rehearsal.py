@@ -48,8 +48,8 @@ _DID = {
     " that the caller runs them and goes on; the model is not asked again, or the tools would run twice.",
     "restarts": "Nothing that cannot be taken back had been shown: it would have sent the same request again, after"
     " {delay_s:.1f} s at most, and the consumer would have noticed nothing but the wait.",
-    "continues": "It would have kept what was shown, asked the model to go on from there ({plan}), after {delay_s:.1f}"
-    " s at most, and joined both into one message.",
+    "continues": "It would have kept what was shown, asked the model to go on from there (form: {form}), after"
+    " {delay_s:.1f} s at most, and joined both into one message.",
     "gives up": "It would have given up, with one typed error that carries everything received: {reason}.",
 }
 
@@ -134,7 +134,9 @@ class Rehearsal:
             action = "gives up"
         elif history.settled or history.stop_added:
             action = "settles" if history.settled else "adds the stop"
-        sentence = _DID[action].format(plan=last.plan, delay_s=last.delay_s, reason=history.gave_up)
+        sentence = _DID[action].format(
+            form=last.plan.removeprefix("continue (").rstrip(")"), delay_s=last.delay_s, reason=history.gave_up
+        )
         return Rehearsed(action, sentence, failure, shown)
 
 

@@ -137,7 +137,8 @@ def _fix(one: Diagnosis, name: str, fix: str) -> str:
     suspected = one.suspected
     if name not in ("idle-limit", "total-limit", "client-timeout") or suspected is None:
         return fix
-    settings = [f"{limit.whose}: `{limit.setting}`" for limit in suspected.known or suspected.set_by if limit.setting]
+    limits = suspected.named or suspected.known or suspected.set_by
+    settings = [f"{limit.whose}: `{limit.setting}`" for limit in limits if limit.setting]
     return f"{fix} Candidates: {'; '.join(settings[:6])}." if settings else fix
 
 
@@ -150,6 +151,7 @@ def _evidence(one: Diagnosis, name: str) -> list[str]:
         seen.append(
             f"limits of that length: {', '.join(whose)}" if whose else "no default that is known: it was set so"
         )
+        seen += [f"the reply itself names {limit.whose}" for limit in suspected.named]
         if suspected.kind == "idle" and one.timing is not None:
             seen.append(f"the longest silence before was {one.timing.longest_silence_s:.1f} s")
     if finished is not None and finished.code in WHO_RESETS and finished.how is How.STREAM_RESET:

@@ -50,6 +50,8 @@ class Suspected:
     """Defaults of this length, the likeliest first; none: somebody has set it."""
     set_by: tuple[Limit, ...] = ()
     """Limits of another length of those that are seen on the way."""
+    named: tuple[Limit, ...] = ()
+    """Of the known ones, those of whom the head of the reply speaks."""
 
 
 def suspected(timing: Timing, how: How, hints: str) -> Suspected | None:
@@ -68,9 +70,11 @@ def suspected(timing: Timing, how: How, hints: str) -> Suspected | None:
 
 def _limit(kind: Kind, seconds: float, how: How, hints: str) -> Suspected:
     ours = how in (How.TIMEOUT, How.STOPPED)
-    known = tuple(limit for limit in matching(seconds, kind, hints) if limit.client is ours or not ours)
-    others = () if known else tuple(settings_on_the_way(kind, hints))
-    return Suspected(kind, seconds, known, others)
+    found = matching(seconds, kind, hints)
+    # A client's own limit ends a stream that somebody else records only where that client is a hop on the way.
+    known = [limit for limit in found if limit.client is ours] or ([] if ours else found)
+    others = [] if known else settings_on_the_way(kind, hints)
+    return Suspected(kind, seconds, tuple(known), tuple(others), tuple(settings_on_the_way(kind, hints, known)))
 
 
 def is_batched(timing: Timing, events: int) -> bool:

@@ -1,0 +1,93 @@
+"""``midstream record``: what it writes, and with which status it leaves."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from midstream.cli.main import main
+from midstream.faults.server import FaultServer
+
+COMMANDS = ["midstream.cli.record", "midstream.cli.diagnose"]
+ASKED = '{"stream":true,"model":"m","max_tokens":9,"messages":[{"role":"user","content":"Hi"}]}'
+KEY = "sk-ant-api03-abcdefghij"
+
+pytestmark = pytest.mark.sockets
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_url_is_recorded_and_the_recording_diagnosed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "body.json").write_text(ASKED)
+    with FaultServer("cut-fin@event=9") as server:
+        words = [f"{server.url}/v1/messages", "-H", f"x-api-key: {KEY}", "-d", "@body.json", "-o", "reply.jsonl"]
+        assert main(["record", *words], COMMANDS) == 0
+    assert "midstream diagnose reply.jsonl" in capsys.readouterr().err
+    assert KEY not in (tmp_path / "reply.jsonl").read_text()
+    assert main(["diagnose", "--json", "reply.jsonl"], COMMANDS) == 1
+    (stream,) = json.loads(capsys.readouterr().out)["streams"]
+    assert (stream["outcome"], stream["event"], stream["ended"]["how"]) == ("truncated", 9, "incomplete")
+
+
+def test_without_a_name_the_recording_gets_one(tmp_path: Path) -> None:
+    with FaultServer("ok") as server:
+        assert main(["record", f"{server.url}/v1/messages", "-d", ASKED], COMMANDS) == 0
+    (path,) = tmp_path.glob("recording-*.jsonl")
+    asked = json.loads(path.read_text().splitlines()[1])["asked"]
+    assert asked["method"] == "POST" and asked["headers"] == {"content-type": "application/json"}
+
+
+@pytest.mark.skipif(shutil.which("curl") is None and os.environ.get("CI") != "true", reason="curl is not installed")
+def test_curl_leaves_with_its_own_status(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with FaultServer("cut-fin@event=9") as server:
+        curl = ["curl", "--noproxy", "*", "-sN", f"{server.url}/v1/messages", "-d", ASKED]
+        assert main(["record", "-o", "reply.jsonl", "--", *curl], COMMANDS) == 18
+    out, err = capfd.readouterr()
+    assert out.startswith("event: message_start") and "curl: (18)" in err
+    assert main(["diagnose", "reply.jsonl"], COMMANDS) == 1
+
+
+def test_nobody_there_is_1(tmp_path: Path) -> None:
+    assert main(["record", "http://127.0.0.1:1/", "-o", "x.jsonl"], COMMANDS) == 1
+    assert main(["diagnose", "x.jsonl"], COMMANDS) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "say what to record"),
+        (["wget", "http://x"], "must be a curl command"),
+        (["http://user:pw@x/"], "without a user"),
+        (["http://x", "y"], "one URL"),
+        (["http://x", "-H", "nonsense"], "a header is"),
+        (["http://x", "-H", "a: b\r\nc: d"], "a header is"),
+        (["http://x", "-d", "@nowhere"], "nowhere: No such file"),
+        (["http://x", "-X", "GET /"], "a method is"),
+        (["http://x", "--idle", "0"], "--idle"),
+        (["http://x", "--seconds", "nan"], "--seconds"),
+        (["http://x", "-o", "there.jsonl"], "--force"),
+    ],
+)
+def test_misuse_is_one_sentence_and_leaves_nothing_behind(
+    words: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "there.jsonl").write_text("kept")
+    assert main(["record", *words], COMMANDS) == 2
+    err = capsys.readouterr().err
+    assert sentence in err and err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["there.jsonl"]
+    assert (tmp_path / "there.jsonl").read_text() == "kept"
+
+
+def test_a_file_is_written_over_only_by_force(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text("old")
+    with FaultServer("ok") as server:
+        assert main(["record", "--force", "-o", "x.jsonl", f"{server.url}/v1/messages", "-d", ASKED], COMMANDS) == 0
+    assert (tmp_path / "x.jsonl").read_text().startswith('{"midstream')
