@@ -2,7 +2,7 @@
 
 import pytest
 
-from midstream.gateway.credentials import only_credentials, secrets_of, without_credentials
+from midstream.gateway.credentials import fit_to_store, only_credentials, secrets_of, without_credentials
 
 HEADERS = [
     (b"x-api-key", b"one"),
@@ -42,3 +42,15 @@ def test_headers_are_told_apart() -> None:
     assert without_credentials(HEADERS) == [(b"user-agent", b"a"), (b"anthropic-version", b"b")]
     assert only_credentials(HEADERS)[-2:] == [(b"x-amz-security-token", b"five"), (b"x-amz-date", b"six")]
     assert sorted(without_credentials(HEADERS) + only_credentials(HEADERS)) == sorted(HEADERS)
+
+
+def test_what_sounds_like_a_secret_is_not_stored_though_it_goes_on() -> None:
+    made_up = [
+        (b"cf-access-client-secret", b"s"),
+        (b"x-corp-token", b"s"),
+        (b"cookie", b"s"),
+        (b"x-subscription-key", b"s"),
+    ]
+    plain = [(b"anthropic-beta", b"b"), (b"idempotency-key", b"i"), (b"x-stainless-retry-count", b"0")]
+    assert fit_to_store([*HEADERS, *made_up, *plain]) == [(b"user-agent", b"a"), (b"anthropic-version", b"b"), *plain]
+    assert without_credentials(made_up) == made_up

@@ -3,11 +3,16 @@
 import asyncio
 import gzip
 import json
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from midstream.gateway import passthrough
+from midstream.gateway.http.response import Response
 from midstream.gateway.main import Gateway
 from midstream.gateway.passthrough import ERROR_BYTES_MAX
+from midstream.gateway.upstreams.port import Call
+from midstream.gateway.upstreams.table import make
 from midstream.recovery.policy import Policy
 from tests.gateway.client import ASKED, ask
 from tests.gateway.inprocess import run, settings
@@ -342,5 +347,45 @@ def test_a_bedrock_client_is_told_in_its_words_what_the_gateway_itself_says(
         assert list(json.loads(await got.read())) == ["message"]
         await got.close()
         await gateway.aclose()
+
+    run(story)
+
+
+class Still:
+    """An exchange, and the body of a request, of which everything is noted and nothing sent."""
+
+    writable = True
+    on_drained: object = None
+
+    def __init__(self) -> None:
+        self.noted: list[str] = []
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *given: self.noted.append(name)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b"x"
+
+
+class Wire(Still):
+    """A connection to a client."""
+
+    stays_open, backlog_bytes = True, 0
+
+
+def test_an_answer_that_is_over_is_over_whatever_comes_behind_it() -> None:
+    async def story() -> None:
+        wire, exchange = Wire(), Still()
+        call = Call("/v1/files", "", [], None, {}, "sse", False, "")
+        answer = passthrough.Answer(call, make("http://127.0.0.1:1"), Response(wire))
+        answer.follow(exchange)  # type: ignore[arg-type]
+        answer.opened(200, [])
+        answer.received(b"all")
+        answer.ended()
+        answer._gone()  # as from a response that refused its own headers
+        assert answer.done.done() and exchange.noted == []
+        await passthrough._upload(exchange, exchange, answer)  # type: ignore[arg-type]
+        assert exchange.noted == []  # no byte more than was asked for
 
     run(story)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -56,6 +57,16 @@ def test_the_first_is_asked_first_and_the_next_takes_over() -> None:
 @pytest.mark.parametrize("kind", [Kind.REJECTED, Kind.LIMIT])
 def test_what_would_happen_anywhere_moves_nothing(kind: Kind) -> None:
     routed(lambda routing, route: _is(route(Route(0, broke(kind), True, False)), 0))
+
+
+def test_a_reply_of_which_something_was_shown_goes_on_only_with_the_same_model() -> None:
+    def check(routing: Routing, route: Callable[[Route], int]) -> None:
+        assert route(Route(0, broke(), True, False)) == 1
+        assert route(Route(0, broke(), True, True)) == 2
+        assert route(Route(2, broke(), True, True)) == 0
+        assert route(Route(1, broke(), True, True)) == 1
+
+    routed(check, {1: "claude-haiku-4-5"})
 
 
 def test_a_stream_that_may_not_move_stays() -> None:
@@ -119,3 +130,25 @@ def test_an_upstream_that_is_not_there_is_replaced() -> None:
             await gateway.aclose()
 
     run(story)
+
+
+def test_streams_of_one_model_share_what_they_know_of_their_upstreams() -> None:
+    async def story() -> None:
+        renamed = {"models": {"claude-haiku-4-5": "claude-opus-4-8"}}
+        upstreams = [make(name, renamed if name == NAMES[0] else {}, {}) for name in NAMES[:2]]
+        routing = Routing(upstreams, Policy(), [Breaker(failures=2, open_s=30) for _ in upstreams])
+        one, other = routing.surroundings(CALL), routing.surroundings(replace(CALL, model="claude-haiku-4-5"))
+        assert routing.surroundings(replace(CALL, model="claude-sonnet-5-5")) is one is not other
+
+    asyncio.run(story())
+
+
+def test_what_is_passed_on_goes_to_the_first_that_is_well_or_to_the_first() -> None:
+    def check(routing: Routing, route: Callable[[Route], int]) -> None:
+        for number in range(3):
+            assert routing.first_allowed() is routing.upstreams[number]
+            for _ in range(2):
+                routing.judged(AttemptRecord(1, "first", 0.0, 0.0, failure=broke(), upstream=number))
+        assert routing.first_allowed() is routing.upstreams[0]
+
+    routed(check)

@@ -6,10 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from midstream.faults.server import FaultServer
+from midstream.gateway.main import Gateway
+from midstream.journal.port import Info
 from tests.gateway.client import ASKED, ask
-from tests.gateway.inprocess import run, standing
+from tests.gateway.inprocess import run, settings, standing
+from tests.gateway.upstream import saying, upstream
 
 pytestmark = pytest.mark.sockets
 
@@ -188,5 +193,146 @@ def test_a_web_page_does_not_get_the_gateways_own_credentials(headers: dict[str,
             (attempt,) = st.faults.service.requests
             assert ("sk-own" in repr(attempt.headers)) is own
             await answer.close()
+
+    run(story)
+
+
+BEDROCK = "/model/anthropic.claude-sonnet-4-5-20250929-v1:0/invoke"
+
+
+@pytest.mark.parametrize(
+    ("asking", "line"),
+    [
+        (("GET", "/v1/models?limit=3", None), "GET /v1/models"),
+        (("POST", "/v1/messages", {"model": "m", "messages": []}), "POST /v1/messages"),
+        (("POST", BEDROCK, {"max_tokens": 1, "messages": []}), "POST /v1/messages"),
+    ],
+)
+def test_what_is_no_stream_is_handed_on(asking: Any, line: str) -> None:
+    async def story() -> None:
+        async with upstream(saying(200, b'{"a": 1}')) as behind:
+            gateway = Gateway.build(settings(behind.url), {})
+            await gateway.start()
+            answer = await ask(f"http://127.0.0.1:{gateway.port}", *asking)
+            assert (answer.status, await answer.read()) == (200, b'{"a": 1}')
+            assert behind.asked[0].line.startswith(line)
+            await answer.close()
+            await gateway.aclose()
+
+    run(story)
+
+
+def test_an_upstream_that_must_know_the_body_is_handed_it_whole() -> None:
+    async def story() -> None:
+        async with upstream(saying(200, b'{"input_tokens": 1}')) as behind:
+            table = {behind.url: {"models": {"mine": "theirs"}}}
+            gateway = Gateway.build(settings(behind.url, upstreams=table), {})
+            await gateway.start()
+            url = f"http://127.0.0.1:{gateway.port}"
+            answer = await ask(url, "POST", "/v1/messages/count_tokens", {"model": "mine"})
+            assert answer.status == 200 and json.loads(behind.asked[0].body) == {"model": "theirs"}
+            await answer.close()
+            await gateway.aclose()
+
+    run(story)
+
+
+@pytest.mark.parametrize("how", [{"idempotency_key": "a"}, {"x_stainless_retry_count": "2"}])
+def test_a_request_that_comes_again_gets_its_stream_running_or_held_or_a_new_one(how: dict[str, str]) -> None:
+    async def story() -> None:
+        async with standing("ok", pace_s=0.01, on_leave="finish", readers_per_stream_max=1) as st:
+            first = await ask(st.url, **{name: value for name, value in how.items() if name == "idempotency_key"})
+            await first.frames(2)
+            if "idempotency_key" in how:
+                assert (await refused(st.url, **how))[0] == 429  # it has the one reader that it may have
+            await first.close()
+            while st.gateway.hub.readers:
+                await asyncio.sleep(0.01)
+            running = await ask(st.url, **how)
+            await running.frames(2)
+            await running.close()
+            while st.gateway.hub.running:
+                await asyncio.sleep(0.01)
+            held, new = await ask(st.url, **how), None
+            assert (await held.frames())[-1].name == "message_stop"
+            new = await ask(st.url, **how)
+            ids = [answer.headers["midstream-stream-id"] for answer in (first, running, held, new)]
+            assert ids[0] == ids[1] == ids[2] != ids[3]
+            for answer in (held, new):
+                await answer.close()
+
+    run(story)
+
+
+def test_a_place_behind_the_end_is_refused_running_or_not() -> None:
+    async def story() -> None:
+        async with standing("ok", pace_s=0.01) as st:
+            answer = await ask(st.url)
+            await answer.frames(2)
+            path = f"/midstream/streams/{answer.headers['midstream-stream-id']}"
+            for after, status in (("999999", 400), ("x", 400)):
+                assert (await refused(st.url, "GET", path, None, last_event_id=after))[0] == status
+            whole = await answer.frames()
+            for after, status in ((str(len(whole) + 1), 400), ("9" * 18, 400)):
+                assert (await refused(st.url, "GET", path, None, last_event_id=after))[0] == status
+            again = await ask(st.url, "GET", path, None, last_event_id=str(len(whole)))
+            assert await again.frames() == [] and again.whole
+            removed = await ask(st.url, "DELETE", path, None)
+            assert removed.status == 204
+            for each in (again, removed, answer):
+                await each.close()
+
+    run(story)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_stream_whose_rest_is_lost_is_gone_and_one_that_nobody_can_continue_ends(ended: bool) -> None:
+    async def story() -> None:
+        async with standing() as st:
+            journal, owner = st.gateway.journal, st.gateway.plane.owners.owner_of_headers([(b"x-api-key", b"sk-test")])
+            id = f"ms-{0:032}"
+            journal.create(id, owner=owner, key=b"k", created_at=1.0, opening=b"no opening")
+            answer = await ask(st.url, "GET", f"/midstream/streams/{id}", None)
+            frames = await answer.frames()
+            assert [frame.name for frame in frames] == ["error"] and not answer.whole
+            await answer.close()
+            info = await journal.find(id)
+            assert info is not None
+
+            async def find(id: str) -> Info:
+                return msgspec.structs.replace(info, lossy=True, ended=ended)
+
+            journal.find = find  # type: ignore[method-assign]
+            status, error = await refused(st.url, "GET", f"/midstream/streams/{id}", None)
+            assert (status, error["type"]) == (410, "not_found_error")
+
+    run(story)
+
+
+def test_a_stream_that_is_still_being_written_is_not_removed_yet() -> None:
+    async def story() -> None:
+        async with standing() as st:
+            journal, owner = st.gateway.journal, st.gateway.plane.owners.owner_of_headers([(b"x-api-key", b"sk-test")])
+            journal.create(f"ms-{0:032}", owner=owner, key=b"k", created_at=1.0, opening=b"")
+            assert (await refused(st.url, "DELETE", f"/midstream/streams/ms-{0:032}", None))[0] == 409
+
+    run(story)
+
+
+def test_who_comes_back_to_the_next_process_goes_on_there(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with FaultServer("ok", pace_s=0.01) as faults:
+            answers = []
+            for method, path in (("POST", "/v1/messages"), ("GET", "")):
+                gateway = Gateway.build(settings(faults.url, journal=tmp_path / "j.sqlite3"), {})
+                await gateway.start()
+                url = f"http://127.0.0.1:{gateway.port}"
+                path = path or f"/midstream/streams/{answers[0].headers['midstream-stream-id']}"
+                answers.append(await ask(url, method, path, ASKED if method == "POST" else None))
+                await answers[-1].frames(5 if method == "POST" else None)
+                await gateway.aclose()
+            assert answers[1].whole
+            for answer in answers:
+                await answer.close()
 
     run(story)
