@@ -16,6 +16,7 @@ from typing import Any
 import anthropic
 import pytest
 
+import midstream
 from midstream.doctor.explain import explain
 from midstream.faults.server import FaultServer
 
@@ -162,3 +163,19 @@ def test_what_an_old_sdk_makes_of_a_bedrock_error_is_explained_with_the_version_
 
 def test_the_bedrock_extra_is_there_for_these_tests() -> None:
     assert importlib.util.find_spec("botocore") is not None, sys.executable
+
+
+GIVEN_UP = [
+    ("cut-fin@event=5", "incomplete-chunked-read"),
+    ("cut-clean@event=5", "truncated-stream"),
+    ("overloaded@event=5", "overloaded"),
+    ("400", "midstream-gave-up"),
+]
+
+
+@pytest.mark.parametrize(("script", "entry"), GIVEN_UP)
+def test_what_midstream_says_when_it_gives_up_is_explained_by_its_cause(script: str, entry: str) -> None:
+    recovery = midstream.Recovery(midstream.Policy(backoff_s=(0.01, 0.02)))
+    told = said(script, lambda url: direct(url).with_options(middleware=[recovery]))
+    found = [hit.entry.id for hit in explain(told).hits]
+    assert found[0] == entry and "midstream-gave-up" in found
