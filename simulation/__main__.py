@@ -29,6 +29,7 @@ EXPECTED: dict[str, frozenset[str]] = {
     | {"adopted restart", "adopted continue", "adopted none"},
     "form": frozenset({"whole", "prefix", "turn", "quote"}),
     "seam": frozenset({"prefix", "element", "anchor", "restart", "none", "tags"}),
+    "flow": frozenset({"taken", "left"}),
     "fault": frozenset({*CUTS, *FRAME_CUTS, "none", "unreachable", "HTTP", "open timeout", "refused"})
     | {"page 200", "json 200", "error 200", "empty 200", "lost before the headers"},
 }
@@ -55,6 +56,7 @@ class Tally:
         met["plan"].update(outcome.plans)
         met["form"].update(outcome.forms)
         met["seam"].update(outcome.seams)
+        met["flow"].update(outcome.flow)
         met["fault"].update(fault_family(fault) for fault in outcome.faults)
 
     def add(self, other: "Tally") -> None:

@@ -3,6 +3,7 @@
 Rule: asks the checkers and raises `Violation`; drives nothing, draws nothing.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from midstream.drivers.clock import Clock
@@ -38,6 +39,8 @@ class Outcome:
     gave_up: str = ""
     style: str = ""
     steps: int = 0
+    flow: Counter[str] = field(default_factory=Counter)
+    """What was asked of flows: chunks that were taken, and that were left."""
 
 
 class Invariants:

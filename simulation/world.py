@@ -6,6 +6,8 @@ Rule: nothing here waits, and nothing comes from anywhere but the seed.
 from random import Random
 
 from midstream.drivers.clock import Clock
+from midstream.protocol.dialects import Anthropic
+from midstream.protocol.events import BlockGrew
 from midstream.recovery.engine import Engine, Surroundings
 from midstream.recovery.request import Request
 from midstream.recovery.steps import Done, Elapsed, Input, Open, Opened, Read, Received, Sleep, Step
@@ -57,6 +59,7 @@ class World(Crashes):
         self.body_before = encode_json(self.call.body)
         self.engine = self.new_engine()
         self.crashes_at = draw_crashes(seed)
+        self.asks_flow = seed % 2 == 1
         self.begin_journal()
         self.consumer = Consumer(self.sse)
         self.outcome = Outcome(style=style)
@@ -130,9 +133,20 @@ class World(Crashes):
             self._told(input)
             now = self.clock()
             try:
-                step = self.engine.receive(input, now)
+                step = self._receive(input, now)
             except Exception as problem:
                 raise Violation(f"receive({type(input).__name__}) raised {problem!r}") from problem
+
+    def _receive(self, input: Input, now: float) -> Step:
+        """Every other world lets the flow take what it takes, as the gateway does."""
+        flow = self.engine.flow() if self.asks_flow and type(input) is Received else None
+        if flow is None or type(input) is not Received:
+            return self.engine.receive(input, now)
+        taken = flow.takes(input.data, now)
+        self.outcome.flow["taken" if taken else "left"] += 1
+        if not taken:
+            return self.engine.receive(input, now)
+        return Step([event for event in Anthropic().receive(input.data) if type(event) is BlockGrew], Read(flow.due))
 
     def _let_consumer_work(self) -> None:
         self.clock.leave()

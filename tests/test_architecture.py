@@ -16,8 +16,8 @@ SOURCE = ROOT / "src" / "midstream"
 
 PURE = frozenset(
     "__future__ abc array base64 binascii bisect codecs collections contextlib copy dataclasses datetime decimal"
-    " difflib email enum fractions functools hashlib heapq html itertools json keyword math numbers operator re"
-    " reprlib string struct textwrap types typing unicodedata urllib uuid weakref zlib".split()
+    " difflib email enum fractions functools hashlib heapq html itertools json keyword marshal math numbers operator"
+    " re reprlib string struct textwrap types typing unicodedata urllib uuid weakref zlib".split()
 )
 """What of the standard library has neither I/O nor clock nor dice. Some modules have one impure corner: `IMPURE`."""
 
@@ -25,6 +25,7 @@ IMPURE = {
     "datetime": {"now", "utcnow", "today"},
     "uuid": {"uuid1", "uuid4", "uuid6", "uuid7", "uuid8", "getnode"},
     "urllib": {"request", "robotparser"},
+    "marshal": {"dump", "load"},
     "contextlib": {"redirect_stdout", "redirect_stderr", "chdir"},
     "builtins": {"open", "print", "input", "breakpoint", "exec", "eval", "__import__"},
 }

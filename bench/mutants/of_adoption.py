@@ -59,8 +59,8 @@ MUTANTS = (
         3,
         "what an earlier process got from one upstream is sent to another as its own",
         "recovery/past.py",
-        "standing.makers += [record.upstream]",
-        "standing.makers += [0]",
+        "standing.makers += (record.upstream,)",
+        "standing.makers += (0,)",
         (f"{_PAST}test_the_route_is_asked_and_what_another_made_is_known",),
     ),
     Mutant(

@@ -11,6 +11,7 @@ _ROWS = f"{_COMMIT}test_the_table_row_by_row"
 _FAILURE = "pytest tests/recovery/test_failure.py::"
 _DECIDE = "pytest tests/recovery/test_policy.py::"
 _PLAN = "pytest tests/recovery/test_plan.py::"
+_FLOW = "pytest tests/recovery/test_flow.py::"
 _STAYS = "pytest tests/sdk/test_stays_broken.py"
 
 _SHOWN = (
@@ -290,5 +291,34 @@ _WATCHDOGS = (
         ("pytest tests/test_mutation_gaps.py::test_what_is_held_back_is_bounded_by_its_own_limit",),
     ),
 )
+_FLOWS = (
+    Mutant(
+        "flow-too-late",
+        6,
+        "the usual chunk is taken though its time is over",
+        "recovery/flow.py",
+        "now >= self.due or ",
+        "",
+        (f"{_FLOW}test_the_limits_of_time_and_size_hold_for_what_is_taken",),
+    ),
+    Mutant(
+        "flow-unbounded",
+        6,
+        "usual chunks may make a reply of any length",
+        "recovery/flow.py",
+        "> self._bytes_max",
+        "> 1 << 60",
+        (f"{_FLOW}test_the_limits_of_time_and_size_hold_for_what_is_taken",),
+    ),
+    Mutant(
+        "flow-forgotten",
+        6,
+        "the watchdogs do not know of the usual chunks",
+        "recovery/attempt.py",
+        "self.watch.flowed(flow.at)",
+        "pass",
+        (f"{_FLOW}test_whether_the_flow_is_asked_makes_no_difference", "simulation --runs 4000"),
+    ),
+)
 
-MUTANTS = (*_SHOWN, *_FAILURES, *_DECISIONS, *_PLANS, *_WATCHDOGS)
+MUTANTS = (*_SHOWN, *_FAILURES, *_DECISIONS, *_PLANS, *_WATCHDOGS, *_FLOWS)

@@ -408,6 +408,50 @@ def test_blankness_is_remembered_and_the_rest_is_looked_at() -> None:
     assert block_of(begin(0, text=7)).blank
 
 
+@pytest.mark.parametrize("every", [1, 2, 3, 7])
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param(text(0, *" \n\t now it says something \n".split(" "), " "), id="text"),
+        pytest.param(text(0, " ", "\n", "\t", " ", " "), id="blank text"),
+        pytest.param(thinking(0, *"let me see".split(" ")), id="thinking"),
+        pytest.param(call(0, *'{"a": [1, 2, {"b": null}]}'), id="call"),
+    ],
+)
+def test_fragments_may_be_joined_at_any_time_and_nothing_changes(events: list[Fields], every: int) -> None:
+    plain, joined = Message(), Message()
+    for number, event in enumerate(events_of(start(), *events)):
+        assert plain.receive(event) == joined.receive(event)
+        if number % every == 0 and joined.blocks:
+            joined.blocks[0].join()
+            assert len(joined.blocks[0].parts) <= 1 + number // every
+        assert [block.blank for block in plain.blocks] == [block.blank for block in joined.blocks]
+        assert [block.received() for block in plain.blocks] == [block.received() for block in joined.blocks]
+    assert plain.snapshot() == joined.snapshot()
+
+
+def test_the_fragments_of_a_block_that_is_over_are_one() -> None:
+    assert block_of(*text(0, "a", "b", "c")).parts == ["abc"]
+    assert block_of(*text(0)).parts == []
+
+
+def test_whatever_message_start_says_is_given_back_as_it_came() -> None:
+    odd = {"big": 1 << 80, "half": "\ud83d", "float": 1e300, "deep": [[{"a": [None, True]}]], "text": "é🎉"}
+    message = message_of([start(odd=odd)])
+    assert message.started["odd"] == odd and message.fields["odd"] == odd and message.snapshot()["odd"] == odd
+    message.started["odd"]["big"] = message.fields["odd"]["big"] = 0
+    assert message.started["odd"] == odd
+
+
+def test_what_nobody_needs_any_more_can_be_forgotten() -> None:
+    message = message_of([start(odd=1), {**stopping("end_turn"), "also": 2}])
+    message.keep_only({"id": "msg_1"}, {"output_tokens": 3})
+    assert message.fields == {"id": "msg_1", "usage": {"output_tokens": 3}}
+    assert message.usage == {"output_tokens": 3}
+    assert message.extras is None
+    assert message.receive(events_of(STOP)[0]) is None
+
+
 def test_an_input_is_parsed_once_it_is_whole_and_then_remembered() -> None:
     block = block_of(*call(0, '{"a": [1]}'))
     assert block.input is block.input

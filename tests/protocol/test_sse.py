@@ -224,6 +224,14 @@ def test_the_pending_bytes_of_a_first_block_may_begin_with_the_byte_order_mark()
     assert decoder.parse_pending() is None
 
 
+def test_only_the_first_block_may_begin_with_the_byte_order_mark_whatever_it_was() -> None:
+    decoder = Decoder()
+    assert decoder.feed(PING) == [Frame("ping", b"{}")]
+    assert decoder.feed(b"\xef\xbb\xbfdata: 1\n\n") == []
+    decoder.feed(b"\xef\xbb\xbfdata: 2\n")
+    assert decoder.parse_pending() is None
+
+
 def test_a_copy_goes_on_by_itself() -> None:
     decoder = Decoder()
     decoder.feed(PING + b"data: 1")

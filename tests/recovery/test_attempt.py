@@ -1,16 +1,24 @@
 """One upstream request: what is complete and what is a failure (the contract, §3 and §5), in which words and phase."""
 
 import base64
+import gc
 import json
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from midstream.protocol import eventstream
-from midstream.protocol.dialects import Bedrock
+from midstream.protocol.dialects import Anthropic, Bedrock
 from midstream.recovery.attempt import dialect_of
+from midstream.recovery.engine import Engine
 from midstream.recovery.failure import Failure, Kind, Origin, Phase
+from midstream.recovery.flow import Flow
 from midstream.recovery.policy import Policy
+from midstream.recovery.request import Request
+from midstream.recovery.steps import Opened, Received
+from midstream.recovery.surroundings import Surroundings
 from tests.wire import (
     PING,
     STOP,
@@ -519,6 +527,76 @@ def test_a_reply_that_never_ends_is_bounded() -> None:
         drive.gets(say(0, "x" * 50))
     assert drive.failure.kind is Kind.LIMIT
     assert len(drive.sent) == 1
+
+
+def room_of(make: Callable[[], object], count: int = 50) -> float:
+    """How many bytes each of so many takes."""
+    make()  # what all of them share
+    kept: list[object] = [None] * count
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(count):
+            kept[number] = make()
+        gc.collect()
+        return (tracemalloc.get_traced_memory()[0] - before) / count
+    finally:
+        tracemalloc.stop()
+
+
+HEADERS = {"content-type": "text/event-stream", **{f"x-name-{n}": "a value of a response" for n in range(30)}}
+
+
+def idle(
+    *events: Fields, asked: Request, policy: Policy, around: Surroundings, flows: bool = False
+) -> tuple[Engine, Flow | None]:
+    """An engine in the middle of a text, with nothing around it that streams share."""
+    engine = Engine(asked, policy, around, wire=WIRE)
+    engine.start(0.0)
+    engine.receive(Opened(200, {**HEADERS}), 0.0)
+    for event in (start(usage={"input_tokens": 25, "output_tokens": 1, "cache_read_input_tokens": 0}), begin(0)):
+        engine.receive(Received(sse(event)), 0.0)
+    for data in map(WIRE.encode, events):
+        flow = engine.flow() if flows else None
+        if flow is None or not flow.takes(data, 0.0):
+            engine.receive(Received(data), 0.0)
+    return engine, engine.flow() if flows else None
+
+
+SHARED: dict[str, Any] = {"asked": Request(request()), "policy": Policy(), "around": Surroundings(lambda: 0.5)}
+WIRE = Anthropic()
+
+
+def test_an_idle_stream_takes_little_room() -> None:
+    """In a gateway thousands stand beside each other: the whole of one may take 8 KiB, its sockets included."""
+    words = (say(0, "Once upon"), say(0, " a time"), say(0, " there"))
+    assert room_of(lambda: idle(*words, **SHARED)) < 3300
+    assert room_of(lambda: idle(*words, **SHARED, flows=True)) < 3600
+
+
+@pytest.mark.parametrize("flows", [False, True])
+def test_a_long_reply_takes_little_more_room_than_its_text(flows: bool) -> None:
+    words = [say(0, f" and then he said {n:04}") for n in range(1000)]
+    engine, _ = idle(*words, **SHARED, flows=flows)
+    assert engine.snapshot()["content"][0]["text"] == "".join(word["delta"]["text"] for word in words)
+    chars = sum(len(word["delta"]["text"]) for word in words)
+    long, none = (room_of(lambda said=said: idle(*said, **SHARED, flows=flows), 5) for said in (words, ()))
+    assert long - none < 1.3 * chars
+
+
+def test_a_continuation_takes_little_more_room_than_its_text() -> None:
+    def drive(count: int) -> Drive:
+        drive = continued()
+        drive.attempt(start("msg_2"), begin(0), say(0, drive.element()))
+        for number in range(count):
+            drive.gets(say(0, f" and then he said {number:04}"))
+        drive.seen, drive.last, drive.given = b"", b"", []
+        return drive
+
+    assert drive(3).engine.snapshot()["content"][0]["text"].endswith("said 0002")
+    # Twice: as the attempt's own and as what the consumer has.
+    assert room_of(lambda: drive(1000), 5) - room_of(lambda: drive(100), 5) < 2 * 1.3 * 22 * 900
 
 
 def test_a_continuation_in_another_framing_is_not_the_protocol() -> None:

@@ -10,7 +10,7 @@ from midstream.recovery.history import NAME_CHARS_MAX, AttemptRecord, DroppedRec
 
 def test_a_history_begins_with_nothing() -> None:
     history = History()
-    assert (history.attempts, history.seams, history.dropped) == ([], [], [])
+    assert (history.attempts, history.seams, history.dropped) == ([], (), ())
     assert not (history.settled or history.stop_added or history.shown_live or history.complete or history.gave_up)
     assert history.slept_s == 0.0
     assert History().attempts is not history.attempts
@@ -31,8 +31,8 @@ def test_seams_and_drops_are_facts_and_do_not_change() -> None:
 
 
 def test_everything_is_plain_json() -> None:
-    history = History([AttemptRecord(1, "first", 0.0, 0.0)], [SeamRecord(2, 0, 1, "none", 0)])
-    history.dropped.append(DroppedRecord(1, "thinking", None, "why"))
+    history = History([AttemptRecord(1, "first", 0.0, 0.0)], (SeamRecord(2, 0, 1, "none", 0),))
+    history.dropped += (DroppedRecord(1, "thinking", None, "why"),)
     assert json.loads(json.dumps(asdict(history)))["seams"][0]["rule"] == "none"
 
 

@@ -20,7 +20,7 @@ def test_blocks_belong_to_the_upstream_that_began_them() -> None:
     drive = Drive(route=lambda route: 0 if route.last is None else 1).attempt(start(), begin(0), say(0, W)).breaks()
     drive.attempt(start(), *text(0, drive.element() + " on"), *text(1, "more"), begin(2, "novel")).breaks()
     standing = standing_of(drive)
-    assert standing.makers == [0, 1]
+    assert standing.makers == (0, 1)
     assert [block.text for block in standing.shown.blocks] == [W + " on", "more"]
     asked = Request(request())
     assert standing.situation(asked, standing.shown, [], None, 0).foreign == {1}

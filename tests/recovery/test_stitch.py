@@ -131,7 +131,7 @@ def test_a_seam_is_recorded_with_its_place_and_its_rule() -> None:
     element = drive.element()
     goes_on(drive, text(0, element, " x"))
     assert drive.texts == [f"{W} x"]
-    assert drive.engine.history.seams == [SeamRecord(2, 0, len(W), "element", len(element))]
+    assert drive.engine.history.seams == (SeamRecord(2, 0, len(W), "element", len(element)),)
 
 
 def test_a_prefix_gives_the_stripped_white_space_once() -> None:
@@ -154,7 +154,7 @@ def test_the_first_text_is_joined_wherever_it_stands_and_then_has_a_block_of_its
     drive = cut_text()
     goes_on(drive, call(0, "{}", **SERVER), result(1, "s1"), text(2, f"{drive.element()} x."))
     assert drive.texts == [W, " x."]
-    assert drive.engine.history.seams == []
+    assert drive.engine.history.seams == ()
 
 
 def test_starting_over_behind_another_block_is_seen_too() -> None:
@@ -494,7 +494,7 @@ def test_an_attempt_that_showed_nothing_has_no_seam() -> None:
     marker = cut_text()
     goes_on(marker, text(0, "<reply_complete/>"))
     assert marker.complete
-    assert undecided.engine.history.seams == marker.engine.history.seams == []
+    assert undecided.engine.history.seams == marker.engine.history.seams == ()
 
 
 def test_a_text_that_stops_at_max_tokens_in_a_continuation_goes_on_inside() -> None:

@@ -3,6 +3,8 @@
 Rule: what is taken for a common delta here means the same as JSON; everything else is left to the general way.
 """
 
+from functools import lru_cache
+
 import msgspec
 
 from midstream.protocol.events import PAYLOADS, BlockGrew, Event, Unreadable
@@ -29,11 +31,16 @@ class Common:
         """Remembers the beginning of this event, if it is a delta of the common shape."""
         if type(event) is not BlockGrew or event.fields is not None or not isinstance(event.value, str):
             return
-        index, kind, payload = event.index, event.kind, PAYLOADS[event.kind]
-        begin = f'{{"type":"content_block_delta","index":{index},"delta":{{"type":"{kind}","{payload}":'
-        common = self._before + begin.encode()
+        index, kind = event.index, event.kind
+        common = _beginning(self._before, index, kind)
         if data.startswith(common):
             self.begin, self.skip, self.index, self.kind = common, len(common), index, kind
+
+
+@lru_cache(maxsize=128)  # ten kinds of payload for a dozen blocks: thousands of streams have the same few
+def _beginning(before: bytes, index: int, kind: str) -> bytes:
+    name = PAYLOADS[kind]
+    return before + f'{{"type":"content_block_delta","index":{index},"delta":{{"type":"{kind}","{name}":'.encode()
 
 
 def payload(data: bytes, skip: int) -> str | None:

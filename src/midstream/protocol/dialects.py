@@ -60,6 +60,7 @@ class Anthropic:
     """Server-sent events: the Messages API itself, and every cloud that keeps its framing."""
 
     name = "sse"
+    __slots__ = ("_common", "_frames", "_idle")
 
     def __init__(self, *, frame_bytes_max: int = sse.FRAME_BYTES_MAX) -> None:
         self._frames = sse.Decoder(frame_bytes_max=frame_bytes_max)
@@ -149,6 +150,7 @@ class Bedrock:
     """AWS event stream: InvokeModelWithResponseStream, each chunk one Messages event in base64."""
 
     name = "eventstream"
+    __slots__ = ("_chunk_headers", "_common", "_frames")
 
     def __init__(self, *, frame_bytes_max: int = sse.FRAME_BYTES_MAX) -> None:
         bound = min(frame_bytes_max, eventstream.PAYLOAD_BYTES_MAX)

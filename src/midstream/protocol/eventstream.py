@@ -26,8 +26,9 @@ _PRELUDE_BYTES = _PRELUDE.size
 _FRAMING_BYTES = _PRELUDE.size + _CHECKSUM.size
 _unpack_prelude, _unpack_checksum = _PRELUDE.unpack_from, _CHECKSUM.unpack_from
 
-# Bedrock sends the same headers with every chunk, and one other set with an exception. 16 KiB for each decoder at most.
-_KNOWN_HEADERS_MAX = 16
+# Bedrock sends the same headers with every chunk of every stream, and one other set for each kind of exception: they
+# are remembered for all decoders together, in 64 KiB at most. Whoever sends many others makes them be read anew.
+_KNOWN_HEADERS_MAX = 64
 _KNOWN_HEADERS_BYTES_MAX = 1 << 10
 
 
@@ -93,6 +94,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 class Decoder:
     """Turns chunks of a body into messages. After a broken one it stays failed: no later byte can be placed."""
 
+    __slots__ = ("_headers_bytes_max", "_needed_bytes", "_payload_bytes_max", "_pending", "error")
+
     def __init__(
         self, *, headers_bytes_max: int = HEADERS_BYTES_MAX, payload_bytes_max: int = PAYLOAD_BYTES_MAX
     ) -> None:
@@ -103,7 +106,6 @@ class Decoder:
         self._pending = bytearray()
         # How many pending bytes there must be before anything more can be said: a prelude, then a whole message.
         self._needed_bytes = _PRELUDE_BYTES
-        self._known_headers: dict[bytes, dict[str, HeaderValue]] = {}
 
     @property
     def pending(self) -> bytes:
@@ -164,9 +166,9 @@ class Decoder:
             raise MessageChecksumMismatch(f"the checksum of a message of {total_bytes:,} bytes is wrong")
         headers_end = _PRELUDE_BYTES + headers_bytes
         raw_headers = raw[_PRELUDE_BYTES:headers_end]
-        headers = self._known_headers.get(raw_headers)
+        headers = _known_headers.get(raw_headers)
         if headers is None:
-            headers = self._read_headers(raw_headers)
+            headers = _read_headers(raw_headers)
         return Message(headers, raw[headers_end:-4], raw)
 
     def _wrong_length(self, headers_bytes: int, payload_bytes: int) -> WireError:
@@ -178,11 +180,17 @@ class Decoder:
             f"a message is {-payload_bytes:,} bytes too short for its headers of {headers_bytes:,} bytes"
         )
 
-    def _read_headers(self, raw: bytes) -> dict[str, HeaderValue]:
-        headers = _decode_headers(raw)
-        if len(self._known_headers) < _KNOWN_HEADERS_MAX and len(raw) <= _KNOWN_HEADERS_BYTES_MAX:
-            self._known_headers[raw] = headers
-        return headers
+
+_known_headers: dict[bytes, dict[str, HeaderValue]] = {}
+
+
+def _read_headers(raw: bytes) -> dict[str, HeaderValue]:
+    headers = _decode_headers(raw)
+    if len(raw) <= _KNOWN_HEADERS_BYTES_MAX:
+        if len(_known_headers) >= _KNOWN_HEADERS_MAX:
+            _known_headers.clear()
+        _known_headers[raw] = headers
+    return headers
 
 
 def encode(headers: Mapping[str, HeaderValue], payload: bytes) -> bytes:

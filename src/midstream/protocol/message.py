@@ -1,9 +1,11 @@
 """The state table of a Messages stream, and the accumulator: events add up to a message.
 
 Rule: what is legal stands in `MOVES`; what a block is made of stands in `Block`. Work grows linearly with the reply:
-fragments are gathered in lists and joined when somebody asks.
+fragments are gathered in lists and joined when somebody asks. Thousands of messages may be idle beside each other: what
+is empty takes no room, and what is seldom asked for is packed.
 """
 
+import marshal
 from enum import StrEnum
 from typing import Any
 
@@ -53,6 +55,12 @@ _ALSO = {"text": {"citations_delta"}, "thinking": {"signature_delta"}, "compacti
 _KNOWN_DELTAS = {*_GROWS_BY.values(), *(kind for kinds in _ALSO.values() for kind in kinds)}
 _KNOWN_BLOCKS = _GROWS_BY.keys() | _ALSO.keys() | {"redacted_thinking"}
 
+_EMPTY_TEXT: Fields = {"type": "text", "text": ""}
+"""How nearly every text begins: one for all. Like all that was received, it is never written to."""
+
+_NOTHING: Fields = {}
+"""Stands for every dict that is empty yet. Never written to: who has something to say makes one."""
+
 
 class Block:
     """One content block, as far as it is known."""
@@ -60,6 +68,7 @@ class Block:
     __slots__ = (
         "_blank_parts",
         "_input",
+        "_joined",
         "additions",
         "closed",
         "fields",
@@ -72,17 +81,18 @@ class Block:
 
     def __init__(self, index: int, fields: Fields) -> None:
         self.index = index
-        self.fields = fields
+        self.fields = _EMPTY_TEXT if fields == _EMPTY_TEXT else fields
         """The block as ``content_block_start`` had it."""
-        self.type: str = fields["type"]
+        self.type: str = self.fields["type"]
         self.closed = False
         self.grows_by = _GROWS_BY.get(self.type, "")
         self.parts: list[str] = []
-        """The fragments of its text, thought or input."""
-        self.additions: Fields = {}
+        """The fragments of its text, thought or input; those of old were joined to longer ones."""
+        self.additions = _NOTHING
         """What other deltas set: signature, citations, the compaction."""
-        self.others: list[Fields] = []
-        """Deltas of kinds, or with fields, that this version does not know; as received."""
+        self.others: list[Fields] | None = None
+        """Deltas of kinds, or with fields, that this version does not know; as received. ``None``: there were none."""
+        self._joined = 0  # so many of the parts are joined ones
         self._blank_parts = 0  # so many of the parts are known to be blank; -1: one is not
         self._input: Fields | None = None
 
@@ -95,7 +105,7 @@ class Block:
     def grow(self, event: BlockGrew) -> str | None:
         """Adds one delta, or says why it cannot belong here."""
         if event.fields is not None:
-            self.others.append(event.fields)
+            self.others = _with(self.others, event.fields)
         if event.kind == self.grows_by:
             self.parts.append(event.value)
         elif event.kind in _ALSO.get(self.type, ()):
@@ -105,6 +115,8 @@ class Block:
         return None
 
     def _add(self, kind: str, value: Any) -> None:
+        if not self.additions:
+            self.additions = {}
         if kind == "citations_delta":
             begun = self.fields.get("citations")
             citations = self.additions.setdefault("citations", [*begun] if isinstance(begun, list) else [])
@@ -113,6 +125,17 @@ class Block:
             self.additions["signature"] = value
         else:
             self.additions |= {name: part for name, part in value.items() if name != "type"}
+
+    def join(self) -> None:
+        """Makes one long fragment of the short ones that came since the last time: it takes a third of the room.
+
+        Each is joined once, so work grows linearly however often this is called.
+        """
+        parts, joined = self.parts, self._joined
+        if len(parts) > joined + 1:
+            parts[joined:] = ["".join(parts[joined:])]
+            self._blank_parts = min(self._blank_parts, joined)
+        self._joined = len(parts)
 
     @property
     def text(self) -> str:
@@ -182,35 +205,59 @@ class Message:
     """What is known of one message. Feed it events in order."""
 
     __slots__ = (
+        "_begun",
+        "_changes",
+        "_usage_changes",
         "awaited",
         "blocks",
         "extras",
-        "fields",
         "open",
         "said_early",
-        "started",
         "state",
         "stop_reason",
-        "usage",
     )
 
     def __init__(self) -> None:
         self.state = State.EMPTY
-        self.started: Fields = {}
-        """The message as ``message_start`` had it."""
-        self.fields: Fields = {}
-        """The message as ``message_start`` had it, with what ``message_delta`` changed."""
         self.blocks: list[Block] = []
-        self.awaited: set[str] = set()
+        self.awaited: set[str] | None = None
         """The ids of the server and MCP calls that are whole and whose result has not come."""
         self.open: Block | None = None
         self.stop_reason: str | None = None
         self.said_early: str | None = None
         """A stop reason that stood in ``message_start`` already, and counts when the message stops."""
-        self.usage: Fields = {}
-        """Cumulative: later values replace earlier ones."""
-        self.extras: list[Fields] = []
+        self.extras: list[Fields] | None = None
         """The fields of ``message_delta`` and ``message_stop`` events that this version does not know."""
+        # The message as ``message_start`` had it: packed, as it is asked for when a message ends.
+        self._begun = b""
+        self._changes = self._usage_changes = _NOTHING
+
+    @property
+    def started(self) -> Fields:
+        """The message as ``message_start`` had it. Each time a copy."""
+        begun: Fields = marshal.loads(self._begun) if self._begun else {}
+        return begun
+
+    @property
+    def fields(self) -> Fields:
+        """The message as ``message_start`` had it, with what ``message_delta`` changed."""
+        return self.started | self._changes
+
+    @property
+    def usage(self) -> Fields:
+        """Cumulative: later values replace earlier ones."""
+        usage = self.started.get("usage")
+        return (usage if isinstance(usage, dict) else {}) | self._usage_changes
+
+    def begin_as(self, other: "Message") -> None:
+        """Takes over what stood in another's ``message_start``, but for its blocks."""
+        self._begun = other._begun
+
+    def keep_only(self, fields: Fields, usage: Fields) -> None:
+        """Forgets all else that ``message_start`` and ``message_delta`` said, for whoever needs no more."""
+        self._begun = marshal.dumps({**fields, "usage": usage})
+        self._changes = self._usage_changes = _NOTHING
+        self.extras = None
 
     def receive(self, event: Event) -> str | None:
         """Adds one event; or says, in a clause, why it is illegal here, and changes nothing."""
@@ -260,14 +307,16 @@ class Message:
 
     def _close(self, block: Block) -> None:
         block.closed, self.open = True, None
+        block.join()
         if is_remote(block):
+            if self.awaited is None:
+                self.awaited = set()
             self.awaited.add(block.id)
-        elif (answered := result_of(block)) is not None:
+        elif self.awaited and (answered := result_of(block)) is not None:
             self.awaited.discard(answered)
 
     def _start(self, message: Fields) -> None:
-        self.started = message
-        self.fields = dict(message)
+        self._begun = marshal.dumps(message)
         for fields in message.get("content") or ():
             block = Block(len(self.blocks), fields)
             block.closed = True
@@ -276,19 +325,17 @@ class Message:
         self.said_early = reason if isinstance(reason, str) and reason else None
         # Together with its content it says that this is all; without, the content is still to come.
         self.stop_reason = self.said_early if self.blocks else None
-        if isinstance(usage := message.get("usage"), dict):
-            self.usage = dict(usage)
 
     def _stopping(self, event: MessageStopping) -> None:
-        self.fields |= {name: value for name, value in event.delta.items() if value is not None}
+        self._changes = _changed(self._changes, event.delta)
         self.stop_reason = event.delta.get("stop_reason") or self.stop_reason
         if event.usage is not None:
-            self.usage |= {name: value for name, value in event.usage.items() if value is not None}
+            self._usage_changes = _changed(self._usage_changes, event.usage)
         self._note(event.fields, {"type", "delta", "usage"})
 
     def _note(self, fields: Fields, known: set[str]) -> None:
         if unknown := {name: value for name, value in fields.items() if name not in known}:
-            self.extras.append(unknown)
+            self.extras = _with(self.extras, unknown)
 
     def unpaired(self) -> list[Block]:
         """Server and MCP tool calls whose result has not come."""
@@ -298,7 +345,19 @@ class Message:
     def snapshot(self) -> Fields:
         """The message as a plain dict, in the API's own form."""
         content = [block.content() for block in self.blocks]
-        return {**self.fields, "content": content, "stop_reason": self.stop_reason, "usage": dict(self.usage)}
+        return {**self.fields, "content": content, "stop_reason": self.stop_reason, "usage": self.usage}
+
+
+def _with(found: list[Fields] | None, one: Fields) -> list[Fields]:
+    """A list that is made when something stands in it."""
+    if found is None:
+        return [one]
+    found.append(one)
+    return found
+
+
+def _changed(changes: Fields, more: Fields) -> Fields:
+    return {**changes, **{name: value for name, value in more.items() if value is not None}}
 
 
 def is_remote(block: Block) -> bool:

@@ -14,9 +14,12 @@ FRAME_BYTES_MAX = 32 << 20
 # A wait of 10^15 ms is 30,000 years; and Python refuses to read numbers of several thousand digits.
 RETRY_DIGITS_MAX = 15
 
-# The Messages API has nine event names, other dialects a dozen: what is over that is not worth remembering.
-_HEADS_MAX = 64
-_HEAD_BYTES_MAX = 64
+# First lines whose name need not be looked for: nearly every block has one of them, and one line of data.
+_NAMES = (
+    *("message_start", "message_delta", "message_stop", "ping", "error"),
+    *("content_block_start", "content_block_delta", "content_block_stop"),
+)
+_HEADS = {b"event: " + name.encode(): name for name in _NAMES}
 
 # Two line ends in a row. Atomic, so that "\r\n" is never read as two.
 _BOUNDARY = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r|\n)")
@@ -37,6 +40,8 @@ class _Fields(NamedTuple):
 class Decoder:
     """Turns chunks of a body into blocks, and blocks into frames. Any chunking gives the same frames."""
 
+    __slots__ = ("_after_carriage", "_begun", "_frame_bytes_max", "_pending", "last_event_id", "retry_ms")
+
     def __init__(self, *, frame_bytes_max: int = FRAME_BYTES_MAX) -> None:
         self.last_event_id = ""
         """The running value: that of the last block that was parsed and had one."""
@@ -47,8 +52,6 @@ class Decoder:
         # The last block ended in "\r" and nothing came after it: a "\n" would belong to it.
         self._after_carriage = False
         self._begun = False
-        # First lines ("event: ping") whose name is known: nearly every block has one of them, and one line of data.
-        self._heads: dict[bytes, str] = {}
 
     @property
     def pending(self) -> bytes:
@@ -95,19 +98,20 @@ class Decoder:
     def parse(self, block: bytes) -> Frame | None:
         """One block as a frame, or ``None`` if it has no data line. Blocks must come in order."""
         head, _, rest = block.partition(b"\ndata: ")
-        name = self._heads.get(head)
+        name = _HEADS.get(head)
         if name is not None:
             data, _, end = rest.partition(b"\n")
             if end == b"\n" and b"\r" not in data:
+                self._begun = True
                 return Frame(name, data)
-        return self._parse_any(block, head)
+        return self._parse_any(block)
 
     def parse_pending(self) -> Frame | None:
         """What the pending bytes would be if their blank line had come. Changes nothing."""
         block = self.pending
         return _read(block if self._begun else block.removeprefix(_BOM)).frame
 
-    def _parse_any(self, block: bytes, head: bytes) -> Frame | None:
+    def _parse_any(self, block: bytes) -> Frame | None:
         if not self._begun:
             self._begun = True
             block = block.removeprefix(_BOM)
@@ -116,14 +120,7 @@ class Decoder:
             self.last_event_id = fields.id
         if fields.retry_ms is not None:
             self.retry_ms = fields.retry_ms
-        if fields.frame is not None:
-            self._remember(head, fields.frame.name)
         return fields.frame
-
-    def _remember(self, head: bytes, name: str) -> None:
-        short = len(head) <= _HEAD_BYTES_MAX and len(self._heads) < _HEADS_MAX
-        if short and head == b"event: " + name.encode():
-            self._heads[head] = name
 
     def _split_at_any_line_end(self, data: bytes) -> list[bytes]:
         blocks = []

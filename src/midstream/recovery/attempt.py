@@ -3,6 +3,7 @@
 Rule: knows what arrived and what of it may be shown; what to do when it breaks is the engine's business.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from itertools import takewhile
@@ -21,7 +22,7 @@ from midstream.protocol.events import (
 from midstream.protocol.message import STEPS, Block, Message, State
 from midstream.recovery import classify
 from midstream.recovery.commit import Commit, Rules
-from midstream.recovery.facts import Key, note
+from midstream.recovery.facts import NOTHING_NOTED, note
 from midstream.recovery.failure import Failure, Kind, Origin, Phase
 from midstream.recovery.flow import Flow
 from midstream.recovery.history import AttemptRecord, fit
@@ -33,6 +34,10 @@ from midstream.recovery.watch import NEVER, Watch
 # Blank bytes before the first frame: more than any server sends, and then they are somebody's page.
 _BLANK_BYTES_MAX = 1024
 _BOM = b"\xef\xbb\xbf"
+
+# Two or three dozen deltas: together they take less room than the rest of an idle stream.
+_LOOK_BYTES = 4096
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 class Verdict(Enum):
@@ -54,7 +59,14 @@ GOING, FLOWING = Verdict.GOING, Verdict.FLOWING
 class Attempt:
     """The state of one attempt."""
 
-    def __init__(self, plan: Plan, record: AttemptRecord, watch: Watch, rules: Rules, policy: Policy) -> None:
+    __slots__ = tuple(
+        "_hold_began_at _live _look_at_bytes _noted _policy _received_bytes body commit dialect extendable facts"
+        " headers hold_live_after_s message plan record rest settled shown_before splice watch went_live wire".split()
+    )
+
+    def __init__(
+        self, plan: Plan, record: AttemptRecord, watch: Watch, rules: Rules, policy: Policy, facts: list[Fields]
+    ) -> None:
         self.plan = plan
         self.record = record
         self.watch = watch
@@ -63,8 +75,9 @@ class Attempt:
         self.splice: Splice | None = None
         self.dialect: Dialect | None = None
         """Known with the first byte of the body."""
-        self.headers: dict[str, str] = {}
-        self.body = bytearray()
+        self.headers: Mapping[str, str] = _NO_HEADERS
+        """Of the response, until it is known for a stream."""
+        self.body: bytearray | bytes = b""
         """The body of an error, or what came before the dialect was known."""
         self.settled = False
         """The stop reason is known, and everything that was held has been shown."""
@@ -74,15 +87,15 @@ class Attempt:
         """The consumer has content of earlier attempts."""
         self.extendable = False
         """A stop at max_tokens is handed to the engine before anything comes of it."""
-        self.rest: list[Event | Unreadable] = []
+        self.rest: Sequence[Event | Unreadable] = ()
         """The events from such a stop on."""
         self.hold_live_after_s = NEVER
-        self.facts: list[Fields] = []
+        self.facts = facts
         """The stream's facts for a journal."""
         self.wire: str | None = None
         """The dialect that the consumer is spoken to in, once it is known: no attempt may speak another."""
-        self._noted: set[Key] = set()
-        self._received_bytes = 0
+        self._noted = NOTHING_NOTED
+        self._received_bytes = self._look_at_bytes = 0
         self._policy = policy
         self._live = False  # the open block is shown as it comes, byte for byte: the hot path
         self._hold_began_at: float | None = None
@@ -100,12 +113,11 @@ class Attempt:
             outcome = self._choose_dialect(data)
             if outcome is not None:
                 return outcome
-            data, self.body = bytes(self.body), bytearray()
+            data, self.body, self.headers = bytes(self.body), b"", _NO_HEADERS
         assert self.dialect is not None
         self._received_bytes += len(data)
-        if self._received_bytes > self._policy.reply_bytes_max:
-            detail = f"the reply is longer than {self._policy.reply_bytes_max:,} bytes"
-            return self.failure(Kind.LIMIT, Origin.CLIENT, detail)
+        if self._received_bytes > self._look_at_bytes and (failure := self._look()) is not None:
+            return failure
         events = self.dialect.receive(data)
         if self._live and (block := self.message.open) is not None:
             if len(events) == 1:  # the usual chunk, without the loop
@@ -122,6 +134,17 @@ class Attempt:
                     return FLOWING
             return self._pass_on(events, block, now, out)
         return self.weigh(events, now, out) if events else GOING
+
+    def _look(self) -> Failure | None:
+        """Not with every chunk: is the reply too long? And its fragments are joined, to take less room."""
+        bytes_max = self._policy.reply_bytes_max
+        if self._received_bytes > bytes_max:
+            return self.failure(Kind.LIMIT, Origin.CLIENT, f"the reply is longer than {bytes_max:,} bytes")
+        self._look_at_bytes = min(self._received_bytes + _LOOK_BYTES, bytes_max)
+        for message in (self.message,) if self.splice is None else (self.message, self.splice.shown):
+            if message.open is not None:
+                message.open.join()
+        return None
 
     def _pass_on(self, events: list[Event | Unreadable], block: Block, now: float, out: list[Event]) -> Outcome:
         """The hot path: deltas of an open text that is shown as it comes. Anything else is weighed."""
@@ -147,7 +170,8 @@ class Attempt:
         usual = dialect.usual if type(dialect) is Anthropic else None
         if not self._live or block is None or usual is None or usual[1:] != (block.index, block.grows_by):
             return None
-        return Flow(usual[0], block, self.watch, self._policy.reply_bytes_max - self._received_bytes)
+        # What is over the bound comes here: it is time for `_look`.
+        return Flow(usual[0], block, self.watch, self._look_at_bytes - self._received_bytes)
 
     def flowed(self, flow: Flow) -> None:
         """Takes over what it has taken."""
@@ -157,7 +181,7 @@ class Attempt:
 
     def _choose_dialect(self, data: bytes) -> Outcome | None:
         """Looks at the first bytes that are no white space. Until they are there, there is nothing to read."""
-        self.body += data
+        self.keep_body(data, len(self.body) + len(data))
         begun = bytes(self.body[:_BLANK_BYTES_MAX])
         if _says_nothing(begun) and len(self.body) < _BLANK_BYTES_MAX:
             return Verdict.GOING
@@ -169,6 +193,12 @@ class Attempt:
             return self.garbled("the response is framed otherwise than the one before")
         self.dialect = dialect
         return None
+
+    def keep_body(self, data: bytes, bytes_max: int) -> None:
+        """Adds to the body of an error or a document, up to so many bytes."""
+        if not self.body:
+            self.body = bytearray()
+        self.body += data[: bytes_max - len(self.body)]
 
     def weigh(self, events: list[Event | Unreadable], now: float, out: list[Event]) -> Outcome:
         """Events, one by one."""
@@ -226,7 +256,7 @@ class Attempt:
             self.watch.pinged()
         elif isinstance(event, STEPS):
             self.watch.follow(self.message, now)
-            note(self.facts, self._noted, self.record.number, event, self.message)
+            self._noted = note(self.facts, self._noted, self.record.number, event, self.message)
 
     def _stop_problem(self) -> Failure | None:
         """What a stop reason brings to light, before anything that was held is shown."""
@@ -336,8 +366,9 @@ class Attempt:
         """Writes down what the attempt came to."""
         record, message = self.record, self.message
         record.ended_at, record.failure, record.showed = at, failure, self.showed
-        record.usage, record.usage_is_lower_bound = dict(message.usage), message.stop_reason is None
-        record.message_id, record.model = _text(message.fields, "id"), _text(message.fields, "model")
+        record.usage, record.usage_is_lower_bound = message.usage, message.stop_reason is None
+        fields = message.fields
+        record.message_id, record.model = _text(fields, "id"), _text(fields, "model")
         record.stop_reason = fit(message.stop_reason) or None
         record.output_tokens_estimated = generated_bytes(message) // BYTES_PER_TOKEN
 

@@ -29,6 +29,8 @@ class Choice:
 class Chooser:
     """Chooses for one stream."""
 
+    __slots__ = ("_around", "_policy", "_request")
+
     def __init__(self, request: Request, policy: Policy, around: Surroundings) -> None:
         self._request = request
         self._policy = policy

@@ -6,6 +6,7 @@ everything here is one question: how far does the longest beginning reach that m
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from midstream.protocol.events import (
     BlockGrew,
@@ -81,13 +82,19 @@ LIVE_BLOCKS = {
 
 def rules_of(policy: Policy, request: Request) -> Rules:
     """What this policy and this request say."""
-    live = [kind for name, kinds in LIVE_BLOCKS.items() if getattr(policy, name) == "live" for kind in kinds]
-    held = request.structured and policy.structured == "hold"
-    return Rules(frozenset(live), held, request.eager_tools)
+    live = tuple(name for name in LIVE_BLOCKS if getattr(policy, name) == "live")
+    return _rules(live, request.structured and policy.structured == "hold", request.eager_tools)
+
+
+@lru_cache(maxsize=64)  # there are no more: thousands of streams share a few
+def _rules(live: tuple[str, ...], structured: bool, eager_tools: bool) -> Rules:
+    return Rules(frozenset(kind for name in live for kind in LIVE_BLOCKS[name]), structured, eager_tools)
 
 
 class Commit:
     """Holds the events of one attempt until they may be shown."""
+
+    __slots__ = tuple("_given _held _limit _message _passed _unanswered _whole held_bytes live rules shown".split())
 
     def __init__(self, message: Message, rules: Rules) -> None:
         self.rules = rules
@@ -104,7 +111,7 @@ class Commit:
         # How far `_reach` has looked for good: blocks passed, the calls among them without a result, and the longest
         # beginning that may be shown whole.
         self._passed = self._whole = 0
-        self._unanswered: set[str] = set()
+        self._unanswered: set[str] | None = None
         self._given = 0  # blocks that stood in message_start: they came whole, without events of their own
 
     @property
@@ -120,7 +127,7 @@ class Commit:
         """From now on these types are shown as they come; the events that this sets free."""
         self.rules = Rules(self.rules.live | types, False, self.rules.eager_tools)
         self._passed, self._whole = self.shown, self.shown
-        self._unanswered.clear()
+        self._unanswered = None
         return self._release()
 
     def receive(self, event: Event) -> list[Event]:
@@ -194,8 +201,10 @@ class Commit:
                 break
             self._passed = number + 1
             if when is Show.WITH_RESULT:
+                self._unanswered = self._unanswered or set()
                 self._unanswered.add(block.id)
-            self._unanswered.discard(result_of(block) or "")
+            if self._unanswered:
+                self._unanswered.discard(result_of(block) or "")
             if not self._unanswered and not blank and when is not Show.WITH_CONTENT:
                 self._whole = number + 1
         return self._whole, False

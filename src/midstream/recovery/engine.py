@@ -4,6 +4,7 @@ Rule: whatever a remote sends, `receive` returns. It raises only when it is call
 waits for.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 
@@ -45,6 +46,12 @@ _READING = Doing.READING  # asked for with every chunk
 class Engine:
     """Recovers one stream. Call `start` once, then `receive` with each fact, until the step says `Done`."""
 
+    __slots__ = tuple(
+        "_around _attempt _cause _chooser _delay_s _doing _extensions _flow _hold_live_after_s _next _one_wire _pings"
+        " _policy _recovers _request _rules _standing _started_at _upstream _wire _wire_name error_was_shown facts"
+        " failure history unshown".split()
+    )
+
     def __init__(
         self,
         request: Request,
@@ -61,7 +68,7 @@ class Engine:
         self.history = History()
         self.failure: Failure | None = None
         """What ended the stream, if it failed."""
-        self.unshown: list[Fields] = []
+        self.unshown: Sequence[Fields] = ()
         """What the attempt that broke last had received and not shown, block by block."""
         self.facts: list[Fields] = []
         """What was received and limits recovery, whether it was shown or not: for a journal, as they come."""
@@ -188,9 +195,8 @@ class Engine:
         self.history.attempts.append(record)
         total_at = NEVER if policy.elapsed_s is None else self._started_at + policy.elapsed_s
         watch = Watch(policy, self._request.size_bytes, now, total_at, self._pings)
-        self._attempt = attempt = Attempt(plan, record, watch, self._rules, policy)
+        self._attempt = attempt = Attempt(plan, record, watch, self._rules, policy, self.facts)
         attempt.wire = self._wire_name if self._one_wire else None
-        attempt.facts = self.facts
         attempt.shown_before = standing.shown.state is not State.EMPTY
         attempt.extendable = self._recovers and self._extensions < policy.continue_max_tokens
         attempt.hold_live_after_s = self._hold_live_after_s
@@ -218,7 +224,7 @@ class Engine:
         attempt = self._current
         limit = self._policy.error_body_bytes_max
         if isinstance(input, Received):
-            attempt.body += input.data[: limit - len(attempt.body)]
+            attempt.keep_body(input.data, limit)
             expired = attempt.watch.expired(now)
             if len(attempt.body) < limit and expired is None:
                 return Step([], Read(attempt.watch.deadline))
@@ -281,7 +287,7 @@ class Engine:
             self._wire, self._wire_name = attempt.dialect, attempt.dialect.name
         self.history.shown_live = self.history.shown_live or attempt.went_live
         if attempt.splice is not None and (seam := attempt.splice.seam_record()) is not None:
-            self.history.seams.append(seam)
+            self.history.seams += (seam,)
 
     def _fail(self, failure: Failure, out: list[Event], now: float) -> Step:
         attempt = self._current
@@ -298,7 +304,7 @@ class Engine:
     def _absorb(self, attempt: Attempt) -> list[Block]:
         """Adds what the attempt showed to what the consumer has; returns the blocks that it did not show."""
         dropped = self._standing.absorb(attempt)
-        self.history.dropped += [dropped_record(attempt.record.number, block) for block in dropped]
+        self.history.dropped += tuple(dropped_record(attempt.record.number, block) for block in dropped)
         self.unshown = [block.received() for block in dropped]
         self._attempt = None
         return dropped
@@ -313,7 +319,7 @@ class Engine:
             failure = self._cause or failure
             if form is None:
                 return self._give_up(failure, out, "the service refused to continue it")
-        self._standing.failed_at.add(self._upstream)
+        self._standing.failed_at |= {self._upstream}
         return self._go_on(failure, dropped, out, now, form, ours=False)
 
     def _go_on(
@@ -364,7 +370,7 @@ class Engine:
         plan = make_plan(replace(situation, paid_bytes=paid_bytes), self._policy, self._around.memory)
         if not isinstance(plan, Continue) or len(self.history.attempts) >= self._policy.attempts_total:
             attempt.extendable = False
-            return self._concluded(attempt.weigh(attempt.rest, now, out), out, now, lost)
+            return self._concluded(attempt.weigh([*attempt.rest], now, out), out, now, lost)
         self._extensions += 1
         event = attempt.rest[0]
         assert isinstance(event, MessageStopping)

@@ -12,26 +12,32 @@ from midstream.recovery.plan import container_id, is_contained, name_of, stays_a
 
 Key: TypeAlias = tuple[str, str, str | None, bool]
 
+NOTHING_NOTED: frozenset[Key] = frozenset()
+
 KINDS_MAX = 200
 """Kinds of block that are noted of one attempt. The API has thirty; results of unknown types are somebody's joke."""
 
 
-def note(facts: list[Fields], noted: set[Key], attempt: int, event: Event, message: Message) -> None:
-    """Adds what this event, which the message has taken, brings to light; ``noted`` is the attempt's own.
+def note(facts: list[Fields], noted: frozenset[Key], attempt: int, event: Event, message: Message) -> frozenset[Key]:
+    """Adds what this event, which the message has taken, brings to light. What was ``noted`` before is the attempt's
+    own; what is now is returned.
 
     Asked for each event that is no delta.
     """
     if isinstance(event, BlockStarted):
-        _note_block(facts, noted, attempt, message.blocks[-1])
-    elif isinstance(event, BlockStopped):
+        return _note_block(facts, noted, attempt, message.blocks[-1])
+    if isinstance(event, BlockStopped):
         _note_call(facts, attempt, message.blocks[-1])
-    else:
-        for block in message.blocks if isinstance(event, MessageStarted) else ():
-            _note_block(facts, noted, attempt, block)
-            _note_call(facts, attempt, block)
-        id = container_id(message)
-        if id and id == fit(id) and _is_new(noted, ("container", id, None, True)):
-            facts.append({"fact": "container", "attempt": attempt, "id": id})
+        return noted
+    for block in message.blocks if isinstance(event, MessageStarted) else ():
+        noted = _note_block(facts, noted, attempt, block)
+        _note_call(facts, attempt, block)
+    id = container_id(message) or ""
+    key = ("container", id, None, True)
+    if not id or id != fit(id) or not _is_new(noted, key):
+        return noted
+    facts.append({"fact": "container", "attempt": attempt, "id": id})
+    return noted | {key}
 
 
 def extended(attempt: int, stop: Fields, paid_bytes: int) -> Fields:
@@ -39,14 +45,16 @@ def extended(attempt: int, stop: Fields, paid_bytes: int) -> Fields:
     return {"fact": "extended", "attempt": attempt, "stop": stop, "paid_bytes": paid_bytes}
 
 
-def _note_block(facts: list[Fields], noted: set[Key], attempt: int, block: Block) -> None:
+def _note_block(facts: list[Fields], noted: frozenset[Key], attempt: int, block: Block) -> frozenset[Key]:
     direct, contained = block.caller_is_direct, is_contained(block)
     if direct and not (contained or stays_at_home(block) or block.type == "fallback"):
-        return
+        return noted
     name = name_of(block) if contained else None
-    if _is_new(noted, ("block", fit(block.type), name, direct)):
-        fact = {"fact": "block", "attempt": attempt, "type": fit(block.type), "name": name, "direct": direct}
-        facts.append(fact)
+    key = ("block", fit(block.type), name, direct)
+    if not _is_new(noted, key):
+        return noted
+    facts.append({"fact": "block", "attempt": attempt, "type": key[1], "name": name, "direct": direct})
+    return noted | {key}
 
 
 def _note_call(facts: list[Fields], attempt: int, block: Block) -> None:
@@ -54,8 +62,5 @@ def _note_call(facts: list[Fields], attempt: int, block: Block) -> None:
         facts.append({"fact": "mcp_call", "attempt": attempt, "id": fit(block.id), "name": name_of(block)})
 
 
-def _is_new(noted: set[Key], key: Key) -> bool:
-    if key in noted or len(noted) >= KINDS_MAX:
-        return False
-    noted.add(key)
-    return True
+def _is_new(noted: frozenset[Key], key: Key) -> bool:
+    return key not in noted and len(noted) < KINDS_MAX

@@ -79,8 +79,8 @@ class History:
     """Everything that the report needs."""
 
     attempts: list[AttemptRecord] = field(default_factory=list)
-    seams: list[SeamRecord] = field(default_factory=list)
-    dropped: list[DroppedRecord] = field(default_factory=list)
+    seams: tuple[SeamRecord, ...] = ()
+    dropped: tuple[DroppedRecord, ...] = ()
     settled: bool = False
     """The message was ended where its complete tool calls end."""
     stop_added: bool = False

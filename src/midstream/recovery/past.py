@@ -99,10 +99,10 @@ def _add_shown(folded: Folded, record: AttemptRecord, shown: bytes) -> None:
         elif isinstance(event, ErrorReported):
             folded.error = classify.from_error_event(event.fields, phase_of(message), None)
         record.showed = record.showed or isinstance(event, BlockStarted | BlockGrew) or bool(message.stop_reason)
-    standing.makers += [record.upstream] * (len(message.blocks) - len(standing.makers))
+    standing.makers += (record.upstream,) * (len(message.blocks) - len(standing.makers))
     if record.showed:
         if not standing.usages:
-            standing.usages.append(dict(message.usage))
+            standing.usages = (message.usage,)
         standing.attempts, standing.stop_held = 1, None
         folded.showed.add(record.number)
 
@@ -110,7 +110,7 @@ def _add_shown(folded: Folded, record: AttemptRecord, shown: bytes) -> None:
 def _note_start(record: AttemptRecord, message: Message) -> None:
     fields = message.started
     record.showed = bool(message.blocks)
-    record.usage = dict(message.usage)
+    record.usage = message.usage
     record.message_id, record.model = _text(fields, "id"), _text(fields, "model")
 
 
@@ -128,7 +128,8 @@ def _read_fact(folded: Folded, fact: Fields) -> None:
             standing.container = standing.container or id
         case {"fact": "block", "attempt": int(number), "type": str(type)} if first is not None and number >= first:
             caller = "direct" if fact.get("direct", True) else "program"
-            standing.received.append(Block(0, {"type": type, "name": fact.get("name"), "caller": {"type": caller}}))
+            block = Block(0, {"type": type, "name": fact.get("name"), "caller": {"type": caller}})
+            standing.received = (*standing.received, block)
             standing.homebound = True
         case {"fact": "shown_live"}:
             folded.shown_live = True

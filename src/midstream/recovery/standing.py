@@ -13,20 +13,27 @@ from midstream.recovery.plan import Cut, Situation, name_of, stays_at_home
 from midstream.recovery.request import Request
 from midstream.recovery.stitch import Encode, added, close, settle, shown_of, stop, stopping
 
+_NOWHERE: frozenset[int | None] = frozenset()
+
 
 class Standing:
     """One stream between two attempts."""
 
+    __slots__ = tuple(
+        "attempts container cut failed_at followed homebound lost_call makers paid_bytes received shown stop_held"
+        " usages".split()
+    )
+
     def __init__(self) -> None:
         self.shown = Message()
         """What the consumer has."""
-        self.makers: list[int | None] = []
+        self.makers: tuple[int | None, ...] = ()
         """For each block of it, the upstream that began it."""
-        self.usages: list[Fields] = []
+        self.usages: tuple[Fields, ...] = ()
         """Of the attempts that were shown."""
         self.attempts = 0
         """How many began since something new was last shown."""
-        self.failed_at: set[int | None] = set()
+        self.failed_at = _NOWHERE
         """The upstreams that failed since."""
         self.cut: Cut | None = None
         """What the attempt after them was asked to repair."""
@@ -36,7 +43,7 @@ class Standing:
         """Of what is shown, received before ``max_tokens`` was last used up."""
         self.homebound = False
         """Something was received, shown or not, that only its own upstream understands."""
-        self.received: list[Block] = []
+        self.received: tuple[Block, ...] = ()
         """What an earlier process received besides, as far as it limits recovery."""
         self.lost_call: str | None = None
         """A remote call that an earlier process received, and whose result is lost with it."""
@@ -61,10 +68,10 @@ class Standing:
         upstream = attempt.record.upstream
         if attempt.showed:
             self.attempts, self.cut, self.stop_held = 1, None, None
-            self.failed_at.clear()
+            self.failed_at = _NOWHERE
             self.followed = False
-            self.usages.append(dict(attempt.message.usage))
-        self.makers += [upstream] * (len(self.shown.blocks) - len(self.makers))
+            self.usages = (*self.usages, attempt.message.usage)
+        self.makers += (upstream,) * (len(self.shown.blocks) - len(self.makers))
         if self.shown.blocks:
             self.homebound = self.homebound or any(map(stays_at_home, dropped))
         return dropped

@@ -3,7 +3,7 @@
 Rule: nothing outside this file knows that a second attempt starts its block numbers at zero.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any
 
@@ -38,9 +38,7 @@ def shown_of(message: Message, commit: Commit) -> tuple[Message, list[Block]]:
     shown = Message()
     if count:
         # What came in a message_delta waits for its stop reason: the consumer has not seen it.
-        shown.started, shown.fields = message.started, dict(message.started)
-        usage = message.started.get("usage")
-        shown.usage = dict(usage) if isinstance(usage, dict) else {}
+        shown.begin_as(message)
         shown.blocks = message.blocks[:count]
         shown.state = State.BETWEEN
     if commit.live:
@@ -77,7 +75,7 @@ def stop(encode: Encode) -> MessageStopped:
     return MessageStopped(fields, encode(fields))
 
 
-def added(usages: list[Fields], last: Fields) -> Fields:
+def added(usages: Sequence[Fields], last: Fields) -> Fields:
     """The usage of the merged message: output and server-tool counts over all shown attempts, the rest the last's."""
     total = dict(last)
     for usage in usages:
@@ -98,7 +96,7 @@ class Splice:
     """Weaves the events of one *Continue* attempt into what the consumer has."""
 
     def __init__(
-        self, number: int, shown: Message, plan: Continue, encode: Encode, usages: list[Fields], hold_chars: int
+        self, number: int, shown: Message, plan: Continue, encode: Encode, usages: Sequence[Fields], hold_chars: int
     ) -> None:
         self.shown = shown
         self.showed = False

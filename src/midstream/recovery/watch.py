@@ -14,6 +14,11 @@ _SLOW_BLOCKS = frozenset({"thinking", "redacted_thinking", "tool_use", "server_t
 class Watch:
     """The limits of one attempt."""
 
+    __slots__ = tuple(
+        "_policy _progress_s _read_timeout_s _silence_s _slow begun first_at pings progress_at quiet_until silence_at"
+        " total_at".split()
+    )
+
     def __init__(self, policy: Policy, request_bytes: int, now: float, total_at: float, pings: int = 0) -> None:
         self.pings = pings
         """How many were seen on this stream: by this attempt, and by those before it."""

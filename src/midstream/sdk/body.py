@@ -52,7 +52,7 @@ class _Told(Generic[P]):
         report = self._story.report(self._pump.engine, outcome)
         response = self._port.last_response or httpx2.Response(200, request=self._port.last_request or _NOWHERE)
         engine = self._pump.engine
-        return stream_error(failure, engine.snapshot(), engine.unshown, report, response)
+        return stream_error(failure, engine.snapshot(), list(engine.unshown), report, response)
 
     def _over(self) -> StreamError | None:
         """The stream gives no more: because it is complete (``None``), or because of this."""

@@ -75,7 +75,7 @@ def held_bytes(followed: Followed) -> int:
     parts = [
         part
         for block in message.blocks
-        for part in (*block.parts, *block.others, *block.additions.get("citations", ()))
+        for part in (*block.parts, *(block.others or ()), *block.additions.get("citations", ()))
     ]
     return sum(map(sys.getsizeof, [*kept, *parts, *followed.blocks]))
 

@@ -88,7 +88,7 @@ class Followed:
         bound = INPUT_BYTES_MAX if block.type in TOOL_CALLS else HELD_BYTES_MAX
         if self._held_bytes > bound:
             self._held_bytes = 0
-            block.others.clear()
+            block.others = None
             if "citations" in block.additions:
                 block.additions["citations"] = []
             if block.type in TOOL_CALLS:
@@ -119,13 +119,12 @@ class Followed:
     def _let_go(self) -> None:
         """What the message gathers besides and nobody here asks for."""
         message = self.message
-        details = message.fields.get("stop_details")
+        fields = message.fields
+        details = fields.get("stop_details")
         if isinstance(details, dict):
             self.stop_details = {"category": fit(details.get("category"))}
-        kept = {name: message.fields.get(name) for name in ("id", "model", "stop_sequence")}
-        message.started = message.fields = {name: fit(value) for name, value in kept.items()}
-        message.usage = {name: v for name, v in list(message.usage.items())[:32] if type(v) is int}
-        message.extras.clear()
+        kept = {name: fit(fields.get(name)) for name in ("id", "model", "stop_sequence")}
+        message.keep_only(kept, {name: v for name, v in list(message.usage.items())[:32] if type(v) is int})
 
 
 def _seen(fields: Fields, index: int, begin: int, *, closed: bool = False) -> BlockSeen:
