@@ -125,6 +125,16 @@ def test_what_cannot_be_read_is_told_in_one_sentence(tmp_path: Path, capsys: pyt
     assert "Is a directory" in misused(capsys, str(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["error.log", "/var/log/nothing/error", "./x"])
+def test_a_file_that_is_not_there_is_not_taken_for_a_text(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"there is no file {name}" in misused(capsys, name)
+
+
+@pytest.mark.parametrize("text", ["https://example.org/error.log", "an error.log", "nothing"])
+def test_a_text_with_no_entry_is_not_taken_for_a_file(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(capsys, text)[0] == 1
+
+
 def test_a_text_that_no_file_name_can_be_is_a_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert told(capsys, "x" * 10_000 + " httpx.ReadTimeout")[0] == 0
     assert told(capsys, "a\0b httpx.ReadTimeout")[0] == 0

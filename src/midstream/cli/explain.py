@@ -61,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
         show(report_entry(_entry(args.entry)), sys.stdout, as_json=args.json, short=args.short)
         return FOUND
     explanation = explain(read(args.text))
+    if not explanation.hits and (name := _missing_file(args.text)):
+        raise Misuse(f"there is no file {name}, and as a text it fits no entry")
     show(report_on(explanation, every=args.all), sys.stdout, as_json=args.json, short=args.short)
     return FOUND if explanation.hits else NOT_FOUND
 
@@ -106,6 +108,14 @@ def _exists(path: Path) -> bool:
     except (OSError, ValueError):
         # A text may be longer than any file name, or hold a NUL.
         return False
+
+
+def _missing_file(words: list[str]) -> str | None:
+    """What was meant as a file, to all appearance, and is none."""
+    if len(words) != 1 or any(char.isspace() for char in words[0]) or "://" in words[0] or _exists(Path(words[0])):
+        return None
+    looks_so = "/" in words[0] or words[0].endswith((".log", ".txt", ".json", ".out", ".err"))
+    return words[0] if looks_so else None
 
 
 def _entry(name: str) -> Entry:
