@@ -2,15 +2,23 @@
 
 import asyncio
 import json
+import re
 import socket
+from collections.abc import Callable
 
 import pytest
 
 from midstream.faults.reply import Reply
-from midstream.gateway.readers import Head
+from midstream.gateway.alarms import Alarms
+from midstream.gateway.frames import Wire
+from midstream.gateway.http.response import Response
+from midstream.gateway.metrics import Totals
+from midstream.gateway.readers import Head, Pace, Reader, error_frame_of
+from midstream.journal.memory import MemoryJournal
 from midstream.journal.port import Kind, Record
 from tests import wire
 from tests.gateway.client import ASKED, Answer, ask, frames_of, numbered, text_of
+from tests.gateway.http.servers import settled
 from tests.gateway.inprocess import Standing, run, standing
 
 pytestmark = pytest.mark.sockets
@@ -307,5 +315,202 @@ def test_a_stream_that_is_removed_while_it_is_read_ends_in_an_error() -> None:
             raw.close()
             await removed.close()
             await answer.close()
+
+    run(story)
+
+
+class Line:
+    """A connection to a client, as a response sees it: takes everything at once, or nothing."""
+
+    stays_open = True
+
+    def __init__(self) -> None:
+        self.taken = b""
+        self.backlog_bytes = 0
+        self.over = False
+
+    def write(self, data: bytes) -> None:
+        self.taken += data
+
+    def soon(self, call: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_soon(call)
+
+    def answered(self, whole: bool) -> None:
+        self.over = True
+
+
+FRAME = b'id: %d\nevent: ping\ndata: {"type":"ping"}\n\n'
+ID = f"ms-{0:032}"
+
+
+class Alone:
+    """A reader, its response, and a journal that is written to by hand."""
+
+    def __init__(
+        self, *, early_s: float = 0.0, fresh: bool = True, ping_s: float = 60.0, stall_s: float = 60.0
+    ) -> None:
+        self.journal, self.line, self.left = MemoryJournal(), Line(), list[bool]()
+        self.writer = self.journal.create(ID, owner=b"", key=b"", created_at=0.0, opening=b"")
+        self.response, self.head = Response(self.line), Head(ID, "sse")
+        self.reader = Reader(
+            self.head,
+            self.journal,
+            self.response,
+            self,
+            after=0,
+            pace=Pace(ping_s, stall_s, Totals()),
+            alarms=Alarms(),
+        )
+        self.reader.start(early_s, fresh=fresh)
+
+    def reader_left(self, reader: Reader, got_all: bool) -> None:
+        self.left.append(got_all)
+
+    async def shown(self, first: int, count: int = 1) -> None:
+        self.writer.append(Kind.SHOWN, b"".join(FRAME % n for n in range(first, first + count)), count)
+        await settled()
+
+    async def ended(self, outcome: str) -> None:
+        self.writer.append(Kind.ENDED, b'{"outcome":"%b"}' % outcome.encode())
+        await settled()
+
+
+def test_a_reader_that_begins_inside_a_record_gets_what_is_behind_its_place() -> None:
+    async def story() -> None:
+        alone = Alone(fresh=False)
+        await settled()
+        alone.reader._told([Record(Kind.SHOWN, FRAME % 1 + FRAME % 2, 1, 2)])
+        # What overlaps is skipped by its frames, and what is of no kind for consumers is left out.
+        news = [Record(Kind.SHOWN, FRAME % 1, 1, 1), Record(Kind.FACT, b"{}")]
+        alone.reader._told([*news, Record(Kind.SHOWN, FRAME % 2 + FRAME % 3, 2, 2)])
+        assert re.findall(rb"id: (\d)", alone.line.taken) == [b"1", b"2", b"3"]
+        alone.reader.stop()
+
+    run(story)
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_the_end_of_the_process_is_told_once_and_in_the_form_that_is_left(started: bool) -> None:
+    async def story() -> None:
+        alone = Alone(early_s=60)
+        if started:
+            await alone.shown(1)
+        for _ in range(2):
+            alone.reader.stop()
+        said = alone.line.taken
+        assert alone.left == [False] and said.startswith(b"HTTP/1.1 200" if started else b"HTTP/1.1 503")
+        assert (b"event: error" in said) is started and said.count(b"the gateway ends") == 1
+        await alone.shown(2)  # nobody is told any more
+        assert alone.line.taken == said
+
+    run(story)
+
+
+def test_a_reader_that_fell_behind_reads_on_when_it_has_taken_its_backlog() -> None:
+    async def story() -> None:
+        alone = Alone(ping_s=0.01)
+        alone.response.writable = False
+        await alone.shown(1)
+        await alone.shown(2)
+        await asyncio.sleep(0.05)  # no ping is added to a backlog
+        assert re.findall(rb"id: (\d)", alone.line.taken) == [b"1"] and b"\nevent: ping" not in alone.line.taken[-20:]
+        alone.response.resumed()
+        await settled()
+        assert re.findall(rb"id: (\d)", alone.line.taken) == [b"1", b"2"]
+        alone.response.resumed()  # it was not behind
+        await alone.ended("complete")
+        assert alone.left == [True] and alone.line.taken.endswith(b"0\r\n\r\n")
+
+    run(story)
+
+
+def test_who_takes_something_is_not_taken_for_one_that_stopped() -> None:
+    async def story() -> None:
+        alone = Alone(stall_s=0.02)
+        alone.response.writable, alone.line.backlog_bytes = False, 1000
+        await alone.shown(1)
+        alone.line.backlog_bytes = 900
+        await asyncio.sleep(0.03)
+        assert alone.left == []
+        await asyncio.sleep(0.05)
+        assert alone.left == [False] and b"was taken for too long" in alone.line.taken
+
+    run(story)
+
+
+@pytest.mark.parametrize(("outcome", "said"), [("cancelled", b"given up"), ("failed", b""), ("complete", b"0\r\n\r\n")])
+def test_an_end_without_a_frame_is_an_answer_too(outcome: str, said: bytes) -> None:
+    async def story() -> None:
+        alone = Alone(early_s=60)
+        await alone.ended(outcome)
+        assert alone.left == [True] and said in alone.line.taken and alone.line.over
+        alone.reader._answer()  # as from a timer that was on its way
+        assert alone.line.taken.count(b"HTTP/1.1") == 1
+
+    run(story)
+
+
+@pytest.mark.parametrize("wire", ["sse", "eventstream"])
+def test_an_error_without_a_number_is_in_the_framing_of_its_client(wire: Wire) -> None:
+    frame = error_frame_of("a sentence", wire, exhausted=True)
+    assert b"a sentence" in frame and b"exhausted" in frame and b"\nid:" not in frame
+    assert frame.startswith(b"event: error") is (wire == "sse")
+
+
+def test_who_leaves_while_the_journal_is_read_gets_nothing_more() -> None:
+    async def story() -> None:
+        alone = Alone(fresh=False)
+        await alone.shown(1)
+        read, goes_on = alone.journal.read, asyncio.Event()
+
+        async def slow(id: str, after: int, bytes_max: int) -> list[Record]:
+            await goes_on.wait()
+            return await read(id, after, bytes_max)
+
+        alone.journal.read = slow  # type: ignore[method-assign]
+        alone.reader._catch_up()
+        alone.reader._catch_up()  # is reading already
+        await settled()
+        await alone.shown(2)
+        before = alone.line.taken
+        alone.response.lost()
+        alone.reader._gone()  # once is enough
+        goes_on.set()
+        await settled()
+        assert alone.left == [False] and alone.line.taken == before
+
+    run(story)
+
+
+def test_what_is_told_while_nothing_was_to_be_read_is_read_at_once() -> None:
+    async def story() -> None:
+        alone = Alone(fresh=False)
+        read, goes_on = alone.journal.read, asyncio.Event()
+
+        async def late(id: str, after: int, bytes_max: int) -> list[Record]:
+            found = await read(id, after, bytes_max)
+            await goes_on.wait()
+            return found
+
+        alone.journal.read = late  # type: ignore[method-assign]
+        await settled()
+        await alone.shown(1)
+        assert b"id: 1" not in alone.line.taken
+        goes_on.set()
+        await settled()
+        assert b"id: 1" in alone.line.taken and alone.left == []
+        alone.reader.stop()
+
+    run(story)
+
+
+def test_who_was_sent_something_meanwhile_is_not_pinged_yet() -> None:
+    async def story() -> None:
+        alone = Alone(ping_s=60)
+        await alone.shown(1)
+        before = alone.line.taken
+        alone.reader.rang()  # set when the answer began, and something was sent since
+        assert alone.line.taken == before
+        alone.reader.stop()
 
     run(story)

@@ -149,11 +149,6 @@ class Reader:
         """Of its stream."""
         return self._id
 
-    @property
-    def offset(self) -> int:
-        """The number of the last frame that was written."""
-        return self._next - 1
-
     def start(self, early_s: float, *, fresh: bool) -> None:
         """Begins. Without a frame the answer begins after ``early_s``; ``fresh``: nothing can be in the journal yet."""
         self._response.on_gone = self._gone
@@ -217,8 +212,7 @@ class Reader:
                 self._lose()
             if not records or self._over:
                 break
-            if not self._response.writable:
-                self._fell_behind()
+            if self._behind:
                 break
         self._reading = None
 
@@ -255,21 +249,16 @@ class Reader:
         self._pace.totals.bytes_to_clients += len(data)
         self._sent_at = self._loop.time()
         if not response.writable and not self._behind:
-            self._fell_behind()
+            self._behind = True
+            response.on_drained = self._drained
             self._watch_backlog()
 
-    def _fell_behind(self) -> None:
-        self._behind = True
-        self._response.on_drained = self._drained
-
     def _drained(self) -> None:
-        self._response.on_drained = None
-        if self._stall is not None:
-            self._stall.cancel()
-            self._stall = None
-        if self._behind and not self._over:
-            self._behind = False
-            self._catch_up()
+        assert self._stall is not None, "who is behind is watched"
+        self._stall.cancel()
+        self._response.on_drained = self._stall = None
+        self._behind = False
+        self._catch_up()
 
     def rang(self) -> None:
         """Keeps the client alive: a ping after each ``ping_s`` without a byte."""
