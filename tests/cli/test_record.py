@@ -86,6 +86,15 @@ def test_misuse_is_one_sentence_and_leaves_nothing_behind(
     assert (tmp_path / "there.jsonl").read_text() == "kept"
 
 
+def test_a_request_larger_than_any_is_not_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("midstream.cli.record.BODY_BYTES_MAX", 10)
+    (tmp_path / "body.json").write_text(ASKED)
+    assert main(["record", "http://x", "-d", "@body.json"], COMMANDS) == 2
+    assert "larger" in capsys.readouterr().err
+
+
 def test_a_file_is_written_over_only_by_force(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text("old")
     with FaultServer("ok") as server:

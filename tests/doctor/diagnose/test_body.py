@@ -95,6 +95,19 @@ def test_bytes_that_go_on_for_ever_without_a_blank_line_are_not_gathered() -> No
     assert body._frames is not None and len(body._frames.pending) < FRAME_BYTES_MAX + (3 << 20)
 
 
+@pytest.mark.parametrize("size", [len(ONE) - 2, len(ONE) - 1])
+def test_a_last_event_counts_without_its_blank_line_also_as_the_first_of_a_stream(size: int) -> None:
+    (one,) = judged(ONE[:size])
+    assert one.outcome is Outcome.COMPLETE
+    found = judged(ONE + sse(start("msg_2"))[:-2])
+    assert outcomes(found) == ["complete", "truncated"] and found[1].begin == len(ONE)
+
+
+def test_white_space_is_nothing_yet() -> None:
+    (one,) = judged(b"\n" * 50)
+    assert one.outcome is Outcome.TRUNCATED and one.events == 0
+
+
 def test_a_document_is_read_up_to_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "DOCUMENT_BYTES_MAX", 1000)
     body = Body(None, None, Stopwatch(None))

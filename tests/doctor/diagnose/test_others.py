@@ -101,6 +101,18 @@ def test_other_services_are_named(data: dict[str, Any], protocol: str) -> None:
     assert follow([raw], is_sse=True).protocol == protocol
 
 
+def test_a_stream_of_no_known_api_says_nothing_of_its_own() -> None:
+    other = Other()
+    assert not other.settled and other.missing
+    with pytest.raises(NotImplementedError):
+        other.take("x", {}, 0)
+
+
+@pytest.mark.parametrize("raw", [message({":event-type": "chunk"}, b'{"bytes": "%"}'), b"\0\0\0\x10" + b"\0" * 12])
+def test_a_damaged_event_has_no_fields(raw: bytes) -> None:
+    assert fields_of(Unrecognised("chunk", raw)) == {}
+
+
 def test_noise_is_no_other_stream() -> None:
     (event,) = Anthropic().receive(b'event: future\ndata: {"type": "future"}\n\n')
     assert isinstance(event, Unrecognised) and other_of(event) is None

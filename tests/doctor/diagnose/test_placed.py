@@ -40,6 +40,15 @@ def test_a_last_event_without_its_blank_line_is_believed_at_the_end() -> None:
     assert not list(BedrockFrames().end()) and not list(SseFrames().end())
 
 
+@pytest.mark.parametrize(
+    ("rest", "count"), [(b'data: {"type":"completion"}', 1), (b"data: [1", 0), (b"event: x", 0), (b"", 0)]
+)
+def test_a_last_event_of_another_api_is_believed_if_its_json_is_whole(rest: bytes, count: int) -> None:
+    frames = SseFrames()
+    assert not list(frames.feed(rest))
+    assert len(list(frames.end())) == count
+
+
 def test_what_cannot_be_read_stands_where_it_begins() -> None:
     frames = BedrockFrames()
     damaged = bytearray(BEDROCK[1])

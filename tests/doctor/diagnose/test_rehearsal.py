@@ -103,6 +103,11 @@ def test_the_request_counts_where_the_recording_has_it() -> None:
     assert result is not None and result.action == "gives up" and "thread" in result.sentence
 
 
+def test_an_empty_reply_without_a_head_is_one_of_200() -> None:
+    result = Rehearsal(None).end(Finished(How.UNKNOWN), None)
+    assert result is not None and result.failure is not None and result.failure.kind is Kind.TRUNCATED
+
+
 def test_a_recording_that_is_too_long_is_not_rehearsed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rehearsal, "REHEARSED_BYTES_MAX", 100)
     played = Rehearsal(HEAD)

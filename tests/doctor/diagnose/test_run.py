@@ -53,6 +53,11 @@ def test_it_can_be_asked_what_a_cut_would_have_been(at: int) -> None:
     assert (one.outcome, one.place.byte) == (same.outcome, same.place.byte)
 
 
+def test_a_cut_may_lie_in_a_later_part() -> None:
+    (one,) = diagnose([OK, Arrived(ONE[:200]), Arrived(ONE[200:])], at=250).diagnoses
+    assert one.place.byte == 250
+
+
 def test_what_the_file_is_like_is_kept_with_bounds() -> None:
     remarks = diagnose([Remark(f"remark {number}") for number in range(100)]).remarks
     assert len(remarks) == module.REMARKS_MAX

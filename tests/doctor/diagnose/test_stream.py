@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
-from midstream.doctor.diagnose.placed import SseFrames
+from midstream.doctor.diagnose.placed import BedrockFrames, SseFrames
+from midstream.doctor.diagnose.rehearsal import Rehearsal
 from midstream.doctor.diagnose.stream import Stream, name_of
+from midstream.doctor.recording.facts import Finished, How
+from midstream.faults.wire import message
 from midstream.protocol.events import Pinged
 from midstream.recovery.failure import Kind, Phase
 from tests.wire import PING, STOP, begin, end, say, sse, start, stopping, text, whole
@@ -97,6 +100,40 @@ def test_another_api_is_followed_by_its_own_rules() -> None:
     old = follow({"type": "completion", "completion": "x", "stop_reason": "max_tokens"})
     assert old.complete and old.stop_reason == "max_tokens" and not old.foreign
     assert old.blocks and old.open is None and "legacy" in old.protocol
+
+
+def test_behind_a_legacy_completion_another_may_begin() -> None:
+    old = follow({"type": "completion", "completion": "x", "stop_reason": "max_tokens"})
+    (placed,) = SseFrames().feed(sse({"type": "completion", "completion": "y", "stop_reason": None}))
+    assert not old.takes(placed.event)
+    (noise,) = SseFrames().feed(b"event: x\ndata: {}\n\n")
+    assert old.takes(noise.event)
+
+
+def test_messages_inside_another_api_and_unknown_events_inside_messages_are_noise() -> None:
+    old = follow({"type": "completion", "completion": "x", "stop_reason": None}, start())
+    assert old.other is not None and old.failure is None
+    known = follow(start(), {"type": "completion", "completion": "x"}, {"type": "new"})
+    assert known.other is None and known.failure is None
+
+
+def test_midstreams_engine_is_told_what_was_taken() -> None:
+    played = Rehearsal(None)
+    stream = Stream("sse", 0, played, None)
+    for placed in SseFrames().feed(sse(*whole(text(0, "Hi")))):
+        stream.take(placed)
+    stream.rehearse(1.0)
+    stream.rehearse(2.0)  # nothing since
+    result = played.end(Finished(How.CLEAN), None)
+    assert result is not None and result.action == "nothing"
+
+
+def test_an_exception_frame_is_classified_by_its_name() -> None:
+    stream = Stream("eventstream", 0, None, None)
+    raw = message({":message-type": "exception", ":exception-type": "throttlingException"}, b"{}")
+    for placed in BedrockFrames().feed(raw):
+        stream.take(placed)
+    assert stream.failure is not None and stream.failure.kind is Kind.RATE_LIMITED and stream.recognised
 
 
 def test_comments_are_no_events_and_names_are_those_of_the_wire() -> None:

@@ -95,6 +95,30 @@ def test_several_streams_are_counted_and_the_ill_ones_told_first() -> None:
     assert is_healthy(diagnose([Arrived(one)]))
 
 
+def test_what_came_behind_the_end_is_told() -> None:
+    one = sse(*whole(text(0, "Hi")))
+    assert ("behind the end", "1 events that no client reads") in report(one + sse(STOP)).facts
+    assert ("behind the end", "9 bytes of an event that is cut") in report(one + b"event: pi").facts
+
+
+def test_an_error_tells_its_request_and_how_long_to_wait() -> None:
+    head = Answered(529, {"request-id": "req_7", "retry-after": "12", "server": "x"}, "HTTP/2")
+    body = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'
+    told = to_text(report_of(diagnose([head, Arrived(body), Finished(How.CLEAN)]), "x"))
+    assert "request id req_7" in told and "wait 12 s" in told and "HTTP/2 529 from x" in told
+
+
+def test_a_har_tells_its_times_without_a_silence() -> None:
+    facts: list[Fact] = [Asked(at_s=0.0), HEAD, Arrived(SAID), Finished(How.INCOMPLETE, "", 15.1)]
+    told = to_text(report_of(diagnose(facts), "x"), 200)
+    assert "cut by a limit on the whole reply" in told and "silence at the end" not in told and "Envoy" in told
+
+
+def test_a_block_without_a_text_has_no_end_to_show() -> None:
+    told = report(sse(start(), begin(0)), show=True)
+    assert not [table for table in told.tables if "as received" in table.title]
+
+
 def test_streams_that_are_only_counted_count() -> None:
     examined = diagnose([Arrived(sse(*whole(text(0, "Hi"))))])
     examined.more, examined.more_ill = 5, 1

@@ -44,8 +44,10 @@ def serving(act: Callable[[socket.socket], None]) -> Iterator[str]:
             connection, _ = listener.accept()
             with connection:
                 connection.settimeout(20)
-                while b"\r\n\r\n" not in connection.recv(65536):
-                    pass
+                asked = b""
+                # All of it: a socket that is closed with something unread resets its connection.
+                while b"\r\n\r\n" not in asked or not asked.endswith(BODY):
+                    asked += connection.recv(65536)
                 act(connection)
 
         thread = threading.Thread(target=serve, daemon=True)
@@ -183,3 +185,23 @@ def test_a_url_that_cannot_be_asked_is_one_sentence_and_nothing_is_sent(url: str
     with pytest.raises(BadUrl):
         record(Question(url), Writer(out))
     assert len(out.getvalue().splitlines()) == 1
+
+
+def test_an_interrupt_is_the_end_of_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("midstream.doctor.record.asking._ask", interrupted)
+    writer = Writer(io.StringIO())
+    with pytest.raises(KeyboardInterrupt):
+        record(Question("http://x"), writer)
+    assert writer.finished is not None and writer.finished.how is How.STOPPED
+
+
+@pytest.mark.parametrize("proxy", ["", "127.0.0.1:1", "http://127.0.0.1:1"])
+def test_https_goes_straight_or_through_a_tunnel(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "")
+    if proxy:
+        monkeypatch.setenv("https_proxy", proxy)
+    writer, _ = recorded("https://nobody.invalid/v1/messages" if proxy else "https://127.0.0.1:1/v1/messages")
+    assert writer.finished is not None and writer.finished.how is How.NO_ANSWER and "refused" in writer.finished.detail

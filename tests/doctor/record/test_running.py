@@ -95,6 +95,38 @@ def test_curl_is_stopped_at_the_bounds(bounds: Bounds) -> None:
     assert writer.finished is not None and writer.finished.how is How.STOPPED and time.monotonic() - began < 60
 
 
+def test_an_interrupt_ends_curl_and_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("midstream.doctor.record.running._Run._read", interrupted)
+    lines = io.StringIO()
+    with FaultServer("silence@event=9") as server, pytest.raises(KeyboardInterrupt):
+        record(asking(server), Writer(lines), io.BytesIO(), io.BytesIO())
+    assert '"how": "stopped"' in lines.getvalue()
+
+
+def test_a_reader_that_leaves_ends_it() -> None:
+    class Closed(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise BrokenPipeError
+
+    writer = Writer(io.StringIO())
+    with FaultServer("silence@event=9") as server:
+        record(asking(server), writer, Closed(), io.BytesIO())
+    assert writer.finished is not None and writer.finished.how is How.STOPPED
+
+
+def test_a_curl_that_does_not_leave_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("midstream.doctor.record.running.GRACE_S", 0.3)
+    script = tmp_path / "curl"
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('x', flush=True); time.sleep(60)"
+    script.write_text(f"#!{sys.executable}\n{deaf}\n")
+    script.chmod(0o755)
+    status, *_, writer = run([str(script)], Bounds(seconds=3.0))
+    assert status == 137 and writer.finished is not None and writer.finished.how is How.STOPPED
+
+
 def test_redirects_leave_the_last_head_in_charge(tmp_path: Path) -> None:
     script = tmp_path / "curl"
     heads = (

@@ -3,6 +3,7 @@
 import gzip
 import zlib
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -95,6 +96,40 @@ def test_what_the_python_here_can_undo_is_undone_and_otherwise_nothing_is_claime
         assert damaged is not None
         undone(damaged, b"\x01\x02\x03" * 100, 300)
         assert damaged.problem
+
+
+def test_a_package_is_asked_for_no_more_than_the_bound_and_its_errors_are_one_problem() -> None:
+    def more(data: bytes) -> bytes:
+        if data == b"end":
+            raise EOFError
+        if data == b"bad":
+            raise OSError("of some kind")
+        return data.upper()
+
+    bounded = coding.Bounded(more)
+    assert bounded.feed(b"abc") == b"ABC" and bounded.feed(b"end") == b"" and bounded.done
+    assert bounded.feed(b"bad") == b"" and bounded.problem and bounded.feed(b"abc") == b""
+
+
+@pytest.mark.parametrize("name", ["br", "zstd"])
+def test_a_package_that_is_there_is_used_in_bounds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    class Decompressor:
+        def process(self, data: bytes, *, output_buffer_limit: int) -> bytes:
+            asked.append(output_buffer_limit)
+            return data
+
+        def decompress(self, data: bytes, max_length: int) -> bytes:
+            asked.append(max_length)
+            return data
+
+    package = SimpleNamespace(Decompressor=Decompressor, ZstdDecompressor=Decompressor)
+    monkeypatch.setattr(coding, "import_module", lambda _: package)
+    undoing = coding.undoing_of(name, b"")
+    assert undoing is not None and undoing.feed(b"x") == b"x" and set(asked) == {OUTPUT_BYTES_MAX}
+    del Decompressor.process
+    assert (coding.undoing_of(name, b"") is None) == (name == "br")  # an old brotli knows no bounds
 
 
 CHUNKED = b"5\r\nevent\r\n1;x=y\r\n:\r\nB\r\n ping\ndata:\r\n0\r\n\r\n"

@@ -53,6 +53,12 @@ def test_no_credential_is_written(name: str) -> None:
     assert KEY not in timed.line_of(Finished(How.RESET, f"Bearer {KEY}"))
 
 
+def test_a_number_that_belongs_to_the_end_is_written_only_if_there_is_one() -> None:
+    assert "code" not in timed.line_of(Finished(How.CLEAN)) and '"code": 0' in timed.line_of(
+        Finished(How.CLEAN, code=0)
+    )
+
+
 def test_a_recorder_that_was_killed_leaves_what_it_had() -> None:
     lines = written(FACTS[:4])
     (*facts, finished) = read(lines)

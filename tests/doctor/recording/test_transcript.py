@@ -9,7 +9,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import pytest
 
 from midstream.doctor.recording import transcript
-from midstream.doctor.recording.facts import Answered, Arrived, Asked, Fact, Finished, How
+from midstream.doctor.recording.facts import Answered, Arrived, Asked, Fact, Finished, How, Remark
 from midstream.doctor.recording.text import Text
 from midstream.doctor.recording.wrapping import unwrapped
 from midstream.faults.reply import Reply
@@ -112,7 +112,31 @@ def test_a_long_body_passes_in_bounded_pieces() -> None:
 def test_a_transcript_without_a_reply_has_only_its_end() -> None:
     (finished,) = facts(b"* Trying\ncurl: (7) Failed to connect to x\n")
     assert isinstance(finished, Finished) and finished.how is How.NO_ANSWER
-    assert facts(b"* a list\n* of things\n") == []
+    (remark,) = facts(b"* a list\n* of things\n")
+    assert isinstance(remark, Remark)
+
+
+def test_a_body_that_curl_wrote_elsewhere_is_not_taken_for_an_empty_one() -> None:
+    *_, remark, finished = facts(VERBOSE + b"* Connection #0 to host x left intact\n")
+    assert isinstance(remark, Remark) and "2>&1" in remark.text
+    assert isinstance(finished, Finished) and finished.how is How.DAMAGED
+    empty = VERBOSE.replace(b"{ [5 bytes data]\n", b"") + b"* Connection #0 to host x left intact\n"
+    assert [fact.how for fact in facts(empty) if isinstance(fact, Finished)] == [How.CLEAN]
+
+
+def test_a_list_at_the_end_of_a_text_is_part_of_it() -> None:
+    data = b"data: x\n* one\n* two\n"
+    assert body_of(facts(data, bare=True)) == data
+
+
+def test_a_head_that_goes_on_and_on_is_bounded_and_odd_lines_are_passed_over() -> None:
+    head = b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 1000 + b"\r\n"
+    assert body_of(facts(head + BODY)) == BODY
+    assert body_of(facts(b"> nonsense\r\n> \r\nNote: no reason to\n" + VERBOSE + BODY)) == BODY
+    assert body_of(facts(b"POST / HTTP/1.1\r\ncontent-length: 9999\r\n\r\n{}")) == b""
+    assert body_of(facts(VERBOSE + b"data: x" + b"curl: (18) transfer closed with outstanding data\n")) == b"data: x"
+    assert body_of(facts(VERBOSE + b"curl: (18) transfer closed with outstanding data\n")) == b""
+    assert body_of(facts(VERBOSE + METER + b"\n" + BODY[:40])) == BODY[:40]
 
 
 SWITCHES = [["-sN", "-i"], ["-N", "-v"], ["-sNv", "--raw"], ["-sSN"], ["-NSsvi"]]

@@ -97,6 +97,11 @@ def test_an_encoding_that_cannot_be_undone_here_is_said_and_nothing_is_claimed(m
     assert body == b"" and finished.how is How.DAMAGED and "gzip" in finished.detail
 
 
+def test_a_short_body_without_an_end_comes_out_too() -> None:
+    assert list(unwrapped([Arrived(b"data")])) == [Arrived(b"data")]
+    assert list(unwrapped([Remark("r")])) == [Remark("r")]
+
+
 def test_each_exchange_is_unwrapped_by_itself() -> None:
     facts = [Answered(200, {}, ""), Arrived(chunked(BODY)), Answered(200, {}, ""), Arrived(BODY), Finished(How.UNKNOWN)]
     assert b"".join(fact.data for fact in unwrapped(facts) if isinstance(fact, Arrived)) == BODY + BODY

@@ -82,11 +82,6 @@ class Unchunk:
         self._held = b""
         self._left = 0
 
-    @property
-    def inside(self) -> bool:
-        """Whether the body would be cut here."""
-        return not self.done
-
     def feed(self, data: bytes) -> bytes:
         self._held += data
         out: list[bytes] = []

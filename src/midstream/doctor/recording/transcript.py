@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from midstream.doctor.recording import heads
 from midstream.doctor.recording.curl import finished_by_line
-from midstream.doctor.recording.facts import Answered, Arrived, Asked, Fact, Finished, How
+from midstream.doctor.recording.facts import Answered, Arrived, Asked, Fact, Finished, How, Remark
 from midstream.doctor.recording.text import Text
 
 BEGINS = re.compile(
@@ -21,6 +21,7 @@ HELD_BYTES = 4096
 """What is held back of a body without lines of curl's between, for what curl may have said behind it."""
 
 _TALK = (b"* ", b"> ", b"< ", b"{ [", b"} [", b"curl: (", b"  % Total", b"                                 Dload")
+_DATA = re.compile(rb"\{ \[[1-9]\d* bytes data\]")
 _METER = re.compile(
     rb"\r *\d{1,3}(?: +[\d.]+[kMGTP]?){7}(?: +(?:--:--:--|\d{1,3}:\d\d:\d\d|\d{1,3}d \d\dh)){3} +[\d.]+[kMGTP]?"
 )
@@ -41,7 +42,7 @@ def read(text: Text, *, bare: bool = False) -> Iterator[Fact]:
 class _Transcript:
     def __init__(self, text: Text) -> None:
         self._text = text
-        self._has_head = self._has_body = False
+        self._has_head = self._has_body = self._went_elsewhere = False
         self._finished: Finished | None = None
 
     def facts(self, bare: bool) -> Iterator[Fact]:
@@ -58,12 +59,17 @@ class _Transcript:
             elif line.strip() and (self._has_head or _BODY_BEGINS.match(line)):
                 self._text.give_back(line)
                 yield from self._talking_body() if talks and line[:1] > b"\1" else self._silent_body()
+        if talks and not (self._has_head or self._has_body or self._finished):
+            yield Remark("it has lines as curl prints them, and no reply")
         yield from self._end()
 
     def _end(self) -> Iterator[Fact]:
-        if self._has_head or self._has_body or self._finished is not None:
+        if self._has_head and not self._has_body and self._went_elsewhere:
+            yield Remark("curl wrote the body somewhere else: put both into one file, with 2>&1")
+            yield Finished(How.DAMAGED, "the body is not in this file")
+        elif self._has_head or self._has_body or self._finished is not None:
             yield self._finished or Finished(How.UNKNOWN)
-        self._has_head = self._has_body = False
+        self._has_head = self._has_body = self._went_elsewhere = False
         self._finished = None
 
     def _head(self, line: bytes) -> Iterator[Fact]:
@@ -91,10 +97,13 @@ class _Transcript:
             self._text.give_back(block[left:])
             left -= len(block)
 
-    def _note(self, line: bytes) -> None:
+    def _note(self, line: bytes) -> bool:
+        """Keeps what a line of curl's says about the end; whether it says anything."""
+        self._went_elsewhere = self._went_elsewhere or bool(_DATA.match(line))
         said = finished_by_line(line.decode("utf-8", "replace").rstrip())
         if said is not None and (said.how is not How.CLEAN or self._finished is None):
             self._finished = said
+        return said is not None
 
     def _talking_body(self) -> Iterator[Fact]:
         """A body between whose lines curl says what it does. Ends where the next head begins."""
@@ -130,9 +139,9 @@ class _Transcript:
                 held = held[-HELD_BYTES:]
         if b"curl: (" in held or b"\n* " in held:
             tail = _TAIL.search(held)
-            for line in held[tail.start() :].splitlines() if tail else ():
-                self._note(line)
-            held = held[: tail.start()] if tail else held
+            said = [self._note(line) for line in held[tail.start() :].splitlines()] if tail else []
+            if tail and any(said):  # lines that say nothing of an end may be anybody's list
+                held = held[: tail.start()]
         if held:
             self._has_body = True
             yield Arrived(held)
