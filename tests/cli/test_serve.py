@@ -273,9 +273,10 @@ class Program:
         self._running.send_signal(number)
 
     def ended(self) -> int:
-        _, rest = self._running.communicate(timeout=30)
-        self.told += rest
-        return self._running.returncode
+        # By the same reader that the lines were read by: it may hold some of the next ones already.
+        assert self._running.stderr is not None
+        self.told += self._running.stderr.read()
+        return self._running.wait()
 
     def kill(self) -> None:
         self._deadline.cancel()
