@@ -110,6 +110,10 @@ load-gateway: $(TEST) ## 2,000 streams through one gateway, slow and stopped rea
 every-cut: $(TEST) ## every capture, cut at every byte, by every fault: hours; resumable; SHARE=0.001 draws
 	@$(RUN) -m bench.every_cut $(if $(SHARE),--share $(SHARE)) $(ARGS)
 
+.PHONY: probe-table
+probe-table: $(TEST) ## probe real proxies with their true defaults, and write docs/reference/probe-table.md: 3 minutes
+	@$(RUN) -m bench.probe_table $(ARGS)
+
 .PHONY: seams
 seams: $(TEST) ## how well two texts are joined, on the corpus, for every style of model; SHARE=0.01 draws
 	@$(RUN) -m bench.seams $(if $(SHARE),--share $(SHARE)) $(ARGS)

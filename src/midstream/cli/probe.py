@@ -9,12 +9,14 @@ import contextlib
 import os
 import sys
 import time
+from dataclasses import replace
 
 from midstream.cli import Misuse, Unable
 from midstream.cli.faults import PROBE_TOKEN_VARIABLE
 from midstream.doctor.probe import onesided, told, verdicts
 from midstream.doctor.probe.asking import Asking, NoFarEnd
 from midstream.doctor.probe.keyed import MODEL, Keyed
+from midstream.doctor.probe.proxies import NoProxy, proxy_for
 from midstream.doctor.probe.questions import MARGIN_S
 from midstream.doctor.probe.road import NotAnAddress, Target, target
 from midstream.doctor.probe.run import Plan, probe
@@ -70,6 +72,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--header", action="append", default=[], metavar="'NAME: VALUE'", help="send this too; may be repeated"
     )
     parser.add_argument("--http1", action="store_true", help="do not try HTTP/2")
+    proxy = "go through this proxy, or through none (default: that of the environment)"
+    parser.add_argument("--proxy", metavar="URL|none", help=proxy)
     parser.add_argument("--insecure", action="store_true", help="do not check the certificate")
     parser.add_argument("--short", action="store_true", help="without the background of each finding")
     parser.add_argument("--json", action="store_true", help="as JSON")
@@ -77,7 +81,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Probe it; 1 if something is ill."""
-    to, up_to_s = _target(args.url), _up_to_s(args)
+    to, up_to_s = _target(args.url, args.proxy), _up_to_s(args)
     if args.key_env is not None:
         return _shown(args, _keyed(args, to))
     asking = Asking(
@@ -150,10 +154,11 @@ class Progress:
             print("\r\x1b[K", file=sys.stderr, end="", flush=True)
 
 
-def _target(url: str) -> Target:
+def _target(url: str, proxy: str | None) -> Target:
     try:
-        return target(url)
-    except NotAnAddress as problem:
+        to = target(url)
+        return replace(to, proxy=proxy_for(to.secure, to.host, proxy))
+    except (NotAnAddress, NoProxy) as problem:
         raise Misuse(str(problem)) from None
 
 

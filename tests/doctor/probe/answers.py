@@ -5,6 +5,7 @@ Rule: they are real sockets on the loopback, and gone with their ``with``.
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -21,7 +22,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def serving(serve: Serve) -> AsyncIterator[int]:
+async def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """The port at which each connection is served so."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -35,7 +36,7 @@ async def serving(serve: Serve) -> AsyncIterator[int]:
         tasks.add(asyncio.create_task(serve_and_close(reader, writer)))
 
     loop = asyncio.get_running_loop()
-    listener = await loop.create_server(lambda: Connection(connected, 1 << 16), "127.0.0.1", 0)
+    listener = await loop.create_server(lambda: Connection(connected, 1 << 16), "127.0.0.1", 0, ssl=tls)
     try:
         yield listener.sockets[0].getsockname()[1]
     finally:
@@ -43,6 +44,8 @@ async def serving(serve: Serve) -> AsyncIterator[int]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # What was closed is closed in the loop's next turns.
+        await asyncio.sleep(0.01)
 
 
 async def do(writer: asyncio.StreamWriter, steps: Sequence[Step]) -> None:

@@ -2,7 +2,10 @@
 
 import asyncio
 
+import h11
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from midstream.doctor.probe import http1
 from midstream.doctor.probe.heard import Heard
@@ -75,3 +78,20 @@ def test_an_answer_in_the_middle_of_a_large_question_is_heard() -> None:
 def test_nobody_there_is_a_value() -> None:
     found = asyncio.run(http1.ask(Target(False, "127.0.0.1", 1, "/"), Request()))
     assert found.end == "refused" and "no connection" in found.detail
+
+
+@given(
+    st.lists(
+        st.sampled_from([CHUNKED, HEAD, b"\r\n", b"2\r\nab\r\n", b"0\r\n\r\n", b"zz\r\n"]) | st.binary(), max_size=6
+    )
+)
+def test_any_bytes_are_an_answer_that_ended_somehow(pieces: list[bytes]) -> None:
+    async def run() -> None:
+        found = Heard("http/1.1")
+        asked = http1._Asked(None, found)  # type: ignore[arg-type]
+        asked._http.send(h11.Request(method="POST", target="/", headers=[("host", "x")]))
+        asked._http.send(h11.EndOfMessage())
+        over = any(asked._fed(1.0, piece) for piece in pieces if piece) or asked._fed(2.0, b"")
+        assert over and found.end != "waited"
+
+    asyncio.run(run())

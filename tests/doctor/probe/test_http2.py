@@ -3,6 +3,9 @@
 import asyncio
 
 import pytest
+from h2.connection import H2Configuration, H2Connection
+from hypothesis import given
+from hypothesis import strategies as st
 
 from midstream.doctor.probe import http2
 from midstream.doctor.probe.heard import Heard
@@ -57,7 +60,6 @@ def test_who_wants_to_leave_leaves_and_who_waits_waits() -> None:
 
 def test_a_large_question_waits_for_its_windows() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from h2.connection import H2Configuration, H2Connection
         from h2.events import DataReceived, StreamEnded
 
         connection, received, ended = H2Connection(H2Configuration(client_side=False)), 0, False
@@ -80,3 +82,35 @@ def test_a_large_question_waits_for_its_windows() -> None:
 
 def test_nobody_there_is_a_value() -> None:
     assert asyncio.run(http2.ask(Target(False, "127.0.0.1", 1, "/"), Request())).end == "refused"
+
+
+def answered() -> bytes:
+    """A whole answer, as a server writes it."""
+    server = H2Connection(H2Configuration(client_side=False))
+    server.initiate_connection()
+    server.receive_data(_begun()[1])
+    server.send_headers(1, [(":status", "200"), ("server", "x")])
+    server.send_data(1, b"ab", end_stream=True)
+    return server.data_to_send()
+
+
+def _begun() -> tuple[http2._Asked, bytes]:
+    asked = http2._Asked(None, Heard("h2"), Request())  # type: ignore[arg-type]
+    asked._http.initiate_connection()
+    pseudo = [(":method", "POST"), (":scheme", "http"), (":authority", "x"), (":path", "/")]
+    asked._http.send_headers(1, pseudo, end_stream=True)
+    return asked, asked._http.data_to_send()
+
+
+@given(st.lists(st.tuples(st.integers(0, 80), st.integers(0, 255)), max_size=5), st.binary(max_size=40))
+def test_any_bytes_are_read_without_an_exception(changes: list[tuple[int, int]], more: bytes) -> None:
+    async def run() -> None:
+        data = bytearray(answered())
+        for at, value in changes:
+            data[at % len(data)] = value
+        asked, _ = _begun()
+        asked._fed(1.0, bytes(data) + more)
+        if not changes:
+            assert (asked._heard.end, asked._heard.body) == ("complete", b"ab")
+
+    asyncio.run(run())

@@ -33,6 +33,7 @@ def test_a_service_that_streams_is_healthy_from_one_side() -> None:
     assert found.bodies[0].came and KEY not in str(report(found, server.url)) + "".join(said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [ONE_BUFFER, BY_DEFAULT])
 def test_a_proxy_that_holds_back_and_refuses_large_questions_is_seen_from_one_side(text: str) -> None:
     with (

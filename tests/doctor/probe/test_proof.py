@@ -1,12 +1,19 @@
 """A probe through real proxies: it finds each limit, calls each illness by its name, and no healthy path ill."""
 
 import asyncio
+import dataclasses
+import datetime
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path as Folder
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
-from midstream.doctor.probe.asking import Asking
+from midstream.doctor.probe.asking import Asking, NoFarEnd
 from midstream.doctor.probe.limits import Limit
 from midstream.doctor.probe.road import target
 from midstream.doctor.probe.run import Plan, probe
@@ -80,3 +87,41 @@ def test_a_probe_calls_each_path_what_it_is() -> None:
 @pytest.mark.parametrize("kind", PATHS)
 def test_a_probe_calls_every_setting_what_it_is(kind: str) -> None:
     assert all_complaints(PATHS[kind].items()) == []
+
+
+# --- over TLS ---
+
+
+def self_signed(folder: Folder) -> Folder:
+    """A certificate that nobody vouches for, with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.UTC)
+    day = datetime.timedelta(days=1)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - day, now + day)
+    file = folder / "server.pem"
+    pem = serialization.Encoding.PEM
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file.write_bytes(made.sign(key, hashes.SHA256()).public_bytes(pem) + secret)
+    return file
+
+
+def test_over_tls_both_versions_of_http_are_probed_and_a_certificate_is_checked(tmp_path: Folder) -> None:
+    file = self_signed(tmp_path)
+    text = f"""\
+server {{
+    listen 127.0.0.1:8080 ssl http2;
+    ssl_certificate {file};
+    ssl_certificate_key {file};
+    location / {{ proxy_pass http://127.0.0.1:8100; proxy_buffering off; client_max_body_size 64m; }}
+}}
+"""
+    with FarEnd() as far_end, behind("nginx", text, far_end.port) as base_url:
+        asking = Asking(target(base_url.replace("http:", "https:")), margin_s=4.0)
+        with pytest.raises(NoFarEnd, match=r"TLS with .* fails: CERTIFICATE_VERIFY_FAILED"):
+            asyncio.run(asking.hello())
+        seen = asyncio.run(probe(dataclasses.replace(asking, insecure=True), Plan(3.0, quick=True)))
+    assert seen.protocols == ("http/1.1", "h2") and {each.protocol for each in seen.cuts} == {"http/1.1", "h2"}
+    # Asked in HTTP/1.0, it hides a FIN from both.
+    silent = {each.protocol for each in seen.cuts if each.end == "complete" and each.question == "cut by FIN"}
+    assert silent == {"http/1.1", "h2"}

@@ -27,7 +27,7 @@ def test_a_healthy_path_is_called_healthy_and_all_that_was_measured_is_told() ->
     assert found.severity == "good" and not told.is_ill(found) and found.verdict.startswith("a stream comes through")
     assert rows(HEALTHY) == {
         "HTTP": "http/1.1; the far end is asked in HTTP/1.1",
-        "delivery, http/1.1": "at once, the latest event 0 ms late",
+        "delivery, http/1.1": "at once, 0 ms late, 0 at most",
         "compression": "events are not compressed",
         "a cut": "is seen (http/1.1)",
         "idle limit": "none up to 130 s",
@@ -36,7 +36,7 @@ def test_a_healthy_path_is_called_healthy_and_all_that_was_measured_is_told() ->
         "before headers": "no limit up to 130 s",
         "a question": "1.1 MB pass",
         "one header": "4 kB pass; 9 kB do not: HTTP 400",
-        "a client that leaves": "noticed at once",
+        "a client that leaves": "is noticed at once",
         "on the way": "nothing that gives itself away",
     }
 
@@ -44,7 +44,7 @@ def test_a_healthy_path_is_called_healthy_and_all_that_was_measured_is_told() ->
 @pytest.mark.parametrize(
     ("observed", "row", "words"),
     [
-        (changed(silences=(silence(60.0, "complete"),)), "idle limit", "http/1.1: 60.0 s – looks whole, as nginx"),
+        (changed(silences=(silence(60.0, "complete"),)), "idle limit", "http/1.1: 60.0 s – looks whole"),
         (changed(silences=(silence(60.0),)), "pings", "carry a stream past the idle limit"),
         (changed(flow=flow(15.0), pings=flow(15.0)), "total limit", "15.0 s"),
         (changed(before=before(60.0, 502)), "before headers", "60.0 s, then HTTP 502"),
@@ -53,7 +53,7 @@ def test_a_healthy_path_is_called_healthy_and_all_that_was_measured_is_told() ->
         (changed(cuts=cuts("complete", "complete")), "a cut", "looks whole (http/1.1)"),
         (changed(bodies=(Passed(1_100_000, False, "HTTP 413"),)), "a question", "1.1 MB do not: HTTP 413"),
         (changed(bodies=()), "a question", "not asked"),
-        (changed(leaving=leaving(3.0)), "a client that leaves", "noticed when the far end writes next"),
+        (changed(leaving=leaving(3.0)), "a client that leaves", "is noticed when the far end writes next"),
         (changed(leaving=None), "a client that leaves", "not seen"),
         (changed(packed=(stream([0.0], encoding="gzip"),)), "compression", "events are compressed (gzip)"),
         (changed(hello_headers=(("server", "envoy"),)), "on the way", "envoy: server: envoy"),

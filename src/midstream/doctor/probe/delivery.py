@@ -31,6 +31,8 @@ class Delivered:
     cause: Cause | None = None
     latest_s: float = 0.0
     """How late the latest event was."""
+    typical_s: float = 0.0
+    """How late the event in the middle was."""
     batches: int = 0
     events: int = 0
     hints_help: bool | None = None
@@ -111,6 +113,7 @@ def _as(each: Seen, cause: Cause | None, how: Manner | None = None, hints_help: 
         manner=how or manner(each),
         cause=cause,
         latest_s=max(each.lags_s, default=0.0),
+        typical_s=median(each.lags_s or (0.0,)),
         batches=each.batches,
         events=each.came,
         hints_help=hints_help,

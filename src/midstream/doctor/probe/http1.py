@@ -38,7 +38,7 @@ async def ask(to: Target, request: Request, *, insecure: bool = False) -> Heard:
         # An answer in the middle of the question ends the question.
         with contextlib.suppress(asyncio.CancelledError, h11.LocalProtocolError):
             await upload
-        road.close()
+        await road.aclose()
     return heard
 
 
@@ -53,7 +53,9 @@ class _Asked:
 
     async def send(self, to: Target, request: Request) -> None:
         headers = [("host", to.authority), *request.all_headers()]
-        head = h11.Request(method="POST", target=to.path, headers=headers)
+        if to.proxy is not None and not to.secure and to.proxy.authorization:
+            headers.append(("proxy-authorization", to.proxy.authorization))
+        head = h11.Request(method="POST", target=to.form, headers=headers)
         await self._road.write(self._http.send(head) or b"")
         for at in range(0, len(request.body), _PIECE_BYTES):
             data = request.body[at : at + _PIECE_BYTES]

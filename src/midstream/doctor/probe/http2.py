@@ -42,6 +42,9 @@ async def ask(to: Target, request: Request, *, insecure: bool = False) -> Heard:
     heard = Heard("h2", framing="frames")
     loop = asyncio.get_running_loop()
     begun_at = loop.time()
+    if to.proxy is not None and not to.secure:
+        heard.end, heard.detail = "refused", "through a proxy, HTTP/2 needs TLS"
+        return heard
     try:
         road = await open_road(to, ["h2"], insecure=insecure)
     except NoRoad as problem:
@@ -53,7 +56,7 @@ async def ask(to: Target, request: Request, *, insecure: bool = False) -> Heard:
             return heard
         await _Asked(road, heard, request).run(to)
     finally:
-        road.close()
+        await road.aclose()
     return heard
 
 

@@ -6,13 +6,19 @@ Rule: no HTTP. What arrives is stamped in the moment when the loop has it, howev
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 from urllib.parse import urlsplit
 
+from midstream.doctor.probe.proxies import Proxy, refusal
+
 # A handshake over satellite and through a busy proxy.
 CONNECT_S_MAX = 20.0
+
+# The loop needs a turn or two.
+CLOSE_S_MAX = 1.0
 
 
 class NoRoad(Exception):
@@ -31,6 +37,13 @@ class Target:
     host: str
     port: int
     path: str
+    proxy: Proxy | None = None
+    """What stands on the way by the will of this machine."""
+
+    @property
+    def form(self) -> str:
+        """The path as it is asked for: to a proxy that opens no tunnel, all of the address."""
+        return f"http://{self.authority}{self.path}" if self.proxy is not None and not self.secure else self.path
 
     @property
     def authority(self) -> str:
@@ -40,7 +53,7 @@ class Target:
 
     def at(self, path: str) -> "Target":
         """The same place with something behind its path."""
-        return Target(self.secure, self.host, self.port, self.path.rstrip("/") + path)
+        return replace(self, path=self.path.rstrip("/") + path)
 
 
 def target(url: str) -> Target:
@@ -75,6 +88,7 @@ class Road(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._may_write = asyncio.Event()
         self._may_write.set()
+        self._lost = asyncio.Event()
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -92,6 +106,7 @@ class Road(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end("reset" if exc is not None else "fin")
+        self._lost.set()
         self._may_write.set()
 
     def pause_writing(self) -> None:
@@ -123,9 +138,11 @@ class Road(asyncio.Protocol):
         if not self.ended:
             self.transport.write(data)
 
-    def close(self) -> None:
-        """Leave at once."""
+    async def aclose(self) -> None:
+        """Leave at once; the socket is closed when this returns."""
         self.transport.abort()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._lost.wait(), CLOSE_S_MAX)
 
 
 def open_context(protocols: list[str], insecure: bool) -> ssl.SSLContext:
@@ -138,18 +155,60 @@ def open_context(protocols: list[str], insecure: bool) -> ssl.SSLContext:
     return context
 
 
-async def open_road(
-    to: Target, protocols: list[str], *, insecure: bool = False, make: Callable[[], Road] = Road
-) -> Road:
+async def open_road(to: Target, protocols: list[str], *, insecure: bool = False) -> Road:
     """A connection to the place. Raises `NoRoad`."""
-    loop = asyncio.get_running_loop()
     context = open_context(protocols, insecure) if to.secure else None
+    if to.proxy is None:
+        return await _connected(to.authority, to.host, to.port, context)
+    proxy = to.proxy
+    road = await _connected("the proxy", proxy.host, proxy.port, open_context([], insecure) if proxy.secure else None)
+    if context is None:
+        return road
     try:
-        _, road = await asyncio.wait_for(loop.create_connection(make, to.host, to.port, ssl=context), CONNECT_S_MAX)
-    except TimeoutError:
-        raise NoRoad(f"{to.authority} does not answer") from None
-    except ssl.SSLError as problem:
-        raise NoRoad(f"TLS with {to.authority} fails: {problem.reason or type(problem).__name__}") from None
-    except OSError as problem:
-        raise NoRoad(f"no connection to {to.authority}: {problem.strerror or type(problem).__name__}") from None
+        return await _through(road, to, proxy, context)
+    except BaseException:
+        await road.aclose()
+        raise
+
+
+async def _connected(name: str, host: str, port: int, context: ssl.SSLContext | None) -> Road:
+    loop = asyncio.get_running_loop()
+    with _told(name):
+        _, road = await asyncio.wait_for(loop.create_connection(Road, host, port, ssl=context), CONNECT_S_MAX)
     return road
+
+
+async def _through(road: Road, to: Target, proxy: Proxy, context: ssl.SSLContext) -> Road:
+    """A tunnel, and TLS inside it."""
+    loop = asyncio.get_running_loop()
+    host = f"[{to.host}]" if ":" in to.host else to.host
+    await road.write(proxy.connect(f"{host}:{to.port}"))
+    answer, until = b"", loop.time() + CONNECT_S_MAX
+    while (why := refusal(answer)) is None:
+        news = await road.news(until)
+        if news is None or not news[1]:
+            raise NoRoad("the proxy does not answer" if news is None else "the proxy closed the connection")
+        answer += news[1]
+    if why:
+        raise NoRoad(why)
+    inside = Road()
+    with _told(to.authority):
+        tls = loop.start_tls(road.transport, inside, context, server_hostname=to.host)
+        transport = await asyncio.wait_for(tls, CONNECT_S_MAX)
+    if transport is None:
+        raise NoRoad("the proxy closed the connection")
+    inside.connection_made(transport)
+    return inside
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """What goes wrong while connecting, in a sentence."""
+    try:
+        yield
+    except TimeoutError:
+        raise NoRoad(f"{name} does not answer") from None
+    except ssl.SSLError as problem:
+        raise NoRoad(f"TLS with {name} fails: {problem.reason or type(problem).__name__}") from None
+    except OSError as problem:
+        raise NoRoad(f"no connection to {name}: {problem.strerror or type(problem).__name__}") from None

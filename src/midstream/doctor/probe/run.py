@@ -31,7 +31,7 @@ class Plan:
     up_to_s: float = 130.0
     http2: bool = True
     quick: bool = False
-    """Leave out the questions of megabytes."""
+    """Leave out the questions of megabytes, and a second search."""
 
     @property
     def bodies(self) -> tuple[int, ...]:
@@ -150,7 +150,7 @@ async def _bodies(run: _Run) -> tuple[Passed, ...]:
 
 async def _with_ladder(run: _Run, seen: Observations) -> Observations:
     """Where the longest silence was lost without a sign, shorter ones say from which length on."""
-    if not any(limits.is_lost(each) for each in seen.silences):
+    if run.plan.quick or not any(limits.is_lost(each) for each in seen.silences):
         return seen
     steps = [seconds for seconds in LADDER_S if seconds < run.plan.up_to_s]
     run.progress("what came after the silence was lost without a sign; trying shorter ones")

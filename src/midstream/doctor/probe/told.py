@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from midstream.doctor.probe import families
+from midstream.doctor.probe.delivery import Delivered
 from midstream.doctor.probe.heard import CUT_ENDS, SILENT_ENDS
 from midstream.doctor.probe.limits import Limit
 from midstream.doctor.probe.observations import Observations, Passed
@@ -15,6 +16,12 @@ from midstream.doctor.probe.verdicts import Judged
 from midstream.doctor.render import Finding, Report, Severity, Table, worst
 
 _PINGS = {True: "carry a stream past the idle limit", False: "do not help", None: "pass; no idle limit to help against"}
+_LEAVING = {
+    "at once": "is noticed at once",
+    "when it writes": "is noticed when the far end writes next",
+    "never": "is never noticed",
+    "unknown": "not seen",
+}
 _HEALTHY = "a stream comes through as it left: at once, whole, and a cut is seen"
 
 
@@ -50,23 +57,19 @@ def _verdict(severity: Severity, findings: tuple[Finding, ...]) -> str:
 def measured(seen: Observations, judged: Judged) -> list[tuple[str, str]]:
     """What was measured, line by line, also where all is well."""
     bounds = judged.limits
-    idle = "; ".join(f"{each.protocol}: {_seconds(each, 'idle')}" for each in bounds.idle)
-    noticed = {"unknown": "not seen", "when it writes": "noticed when the far end writes next"}
+    idle = "; ".join(f"{each.protocol}: {_seconds(each)}" for each in bounds.idle)
     return [
         ("HTTP", f"{' and '.join(seen.protocols)}; the far end is asked in {seen.hello.http}"),
-        *(
-            (f"delivery, {each.protocol}", _delivery(each.manner, each.cause, each.latest_s))
-            for each in judged.delivered
-        ),
+        *((f"delivery, {each.protocol}", _delivery(each)) for each in judged.delivered),
         ("compression", _compression(seen)),
         ("a cut", _cuts(seen)),
         ("idle limit", idle or f"none up to {bounds.idle_known_to_s:.0f} s"),
-        ("total limit", _seconds(bounds.total, "total") if bounds.total else f"none up to {bounds.up_to_s:.0f} s"),
+        ("total limit", _seconds(bounds.total) if bounds.total else f"none up to {bounds.up_to_s:.0f} s"),
         ("pings", _PINGS[bounds.pings_help]),
         ("before headers", _before(bounds.before, bounds.up_to_s)),
         ("a question", _sizes(seen.bodies, 1_000_000, "MB")),
         ("one header", _sizes(seen.heads, 1_000, "kB")),
-        ("a client that leaves", noticed.get(judged.leaving, f"noticed {judged.leaving}")),
+        ("a client that leaves", _LEAVING[judged.leaving]),
         ("on the way", "; ".join(_fit(fit) for fit in judged.fits) or "nothing that gives itself away"),
     ]
 
@@ -114,8 +117,9 @@ def _advice(judged: Judged) -> tuple[str, ...]:
     return (f"`midstream lint FILE` on the configuration of the proxy; look at {', '.join(rules)}.",)
 
 
-def _delivery(manner: str, cause: str | None, latest_s: float) -> str:
-    return f"{manner}, the latest event {1000 * latest_s:.0f} ms late" + (f" ({cause})" if cause else "")
+def _delivery(each: Delivered) -> str:
+    late = f"{each.manner}, {1000 * each.typical_s:.0f} ms late, {1000 * each.latest_s:.0f} at most"
+    return f"{late} ({each.cause})" if each.cause else late
 
 
 def _compression(seen: Observations) -> str:
@@ -135,9 +139,8 @@ def _cuts(seen: Observations) -> str:
     return "; ".join(told)
 
 
-def _seconds(limit: Limit, kind: str) -> str:
-    whose = families.whose(limit.seconds, kind)
-    return f"{limit.seconds:.1f} s" + (" – looks whole" if limit.silent else "") + (f", as {whose}" if whose else "")
+def _seconds(limit: Limit) -> str:
+    return f"{limit.seconds:.1f} s" + (" – looks whole" if limit.silent else "")
 
 
 def _before(limit: Limit | None, up_to_s: float) -> str:

@@ -252,7 +252,7 @@ def _where(each: Seen) -> str:
 
 def _whose(limit: Limit, kind: str) -> str:
     whose = families.whose(limit.seconds, kind)
-    return f"that is the default of {whose}" if whose else ""
+    return f"whose default is as long: {whose}" if whose else ""
 
 
 def _noticed_s(seen: Observations) -> float:
