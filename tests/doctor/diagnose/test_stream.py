@@ -77,7 +77,7 @@ def test_another_message_is_another_stream() -> None:
     assert not takes(follow(start(), ERROR), start())
     assert takes(follow(start(), begin(0)), start())  # the same message again: it is garbled
     assert not takes(follow(start(), begin(0)), start("msg_2"))
-    assert takes(follow(), start())
+    assert takes(follow(), start()) and takes(follow(start()), say(0, "x"))
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from midstream.doctor.diagnose.diagnosis import Diagnosis, Place
 from midstream.doctor.diagnose.run import diagnose
-from midstream.doctor.diagnose.tell import is_healthy, report_of
+from midstream.doctor.diagnose.stream import Outcome
+from midstream.doctor.diagnose.tell import facts_of, is_healthy, report_of
 from midstream.doctor.recording.facts import Answered, Arrived, Asked, Fact, Finished, How, Remark
 from midstream.doctor.render import Report, to_json, to_text
 from tests.wire import STOP, begin, call, say, sse, start, stopping, text, whole
@@ -112,6 +114,11 @@ def test_a_har_tells_its_times_without_a_silence() -> None:
     facts: list[Fact] = [Asked(at_s=0.0), HEAD, Arrived(SAID), Finished(How.INCOMPLETE, "", 15.1)]
     told = to_text(report_of(diagnose(facts), "x"), 200)
     assert "cut by a limit on the whole reply" in told and "silence at the end" not in told and "Envoy" in told
+
+
+def test_what_is_not_known_is_not_told() -> None:
+    rows = facts_of(Diagnosis(Outcome.TRUNCATED, "unknown", Place(0, 0)))
+    assert rows == (("protocol", "unknown"), ("stop reason", "none came"))
 
 
 def test_a_block_without_a_text_has_no_end_to_show() -> None:

@@ -106,6 +106,15 @@ def test_an_interrupt_ends_curl_and_the_recording(monkeypatch: pytest.MonkeyPatc
     assert '"how": "stopped"' in lines.getvalue()
 
 
+def test_whatever_goes_wrong_here_leaves_no_curl_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: object) -> None:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr("midstream.doctor.record.running._Run._read", broken)
+    with FaultServer("silence@event=9") as server, pytest.raises(RuntimeError):
+        record(asking(server), Writer(io.StringIO()), io.BytesIO(), io.BytesIO())
+
+
 def test_a_reader_that_leaves_ends_it() -> None:
     class Closed(io.BytesIO):
         def write(self, data: object) -> int:

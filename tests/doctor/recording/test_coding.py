@@ -55,6 +55,11 @@ def test_what_can_be_read_is_not_encoded_whatever_the_header_says(begun: bytes, 
     assert coding.looks_encoded(begun, encoding) is None
 
 
+def test_brotli_has_no_mark_of_its_own_so_the_header_is_believed_where_nothing_can_be_read() -> None:
+    assert coding.looks_encoded(b"\x8b\x01\x80\x03", "br") == "br"
+    assert coding.looks_encoded(b"\x8b\x01\x80\x03", "") is None
+
+
 def test_a_damaged_body_is_read_up_to_the_damage() -> None:
     inflate = Inflate()
     assert undone(inflate, gzip.compress(TEXT) + b"something else", 1000) == TEXT

@@ -43,6 +43,15 @@ def test_the_body_is_found_whatever_the_form_of_the_file(name: str) -> None:
     )
 
 
+def test_half_a_character_waits_for_its_other_half() -> None:
+    class Slow(io.BytesIO):
+        def read1(self, size: int | None = -1) -> bytes:
+            return self.read(1)
+
+    found = list(read(Slow(FILES["from PowerShell"])))
+    assert b"".join(fact.data for fact in found if isinstance(fact, Arrived)).replace(b"\r", b"") == BODY
+
+
 def test_an_empty_file_has_no_facts() -> None:
     assert facts(b"") == []
 

@@ -198,7 +198,7 @@ def causes_of(one: Diagnosis) -> list[str]:
         case Outcome.NOT_THE_PROTOCOL:
             begun = bool(one.blocks or one.message_id or one.events) and not one.foreign
             found = ["garbled" if begun else "not-a-stream"]
-        case Outcome.TRUNCATED:
+        case _:
             found = _why_truncated(one)
     return [*found, *(["batched"] if one.batched else [])]
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from midstream.doctor.diagnose.body import Body
 from midstream.doctor.diagnose.diagnosis import Diagnosis
 from midstream.doctor.diagnose.timing import Stopwatch
-from midstream.doctor.recording.facts import Answered, Arrived, Asked, Fact, Finished, How, Remark
+from midstream.doctor.recording.facts import Answered, Arrived, Asked, Fact, Finished, How
 from midstream.doctor.recording.reading import read
 
 DIAGNOSES_MAX = 100
@@ -76,7 +76,7 @@ class _Run:
                 return self._arrived(fact)
             case Finished():
                 self._finish(fact, said=True)
-            case Remark():
+            case _:
                 self._examined.remarks += [fact.text] if len(self._examined.remarks) < REMARKS_MAX else []
         return True
 

@@ -79,7 +79,7 @@ def verdict_of(one: Diagnosis) -> str:
             status = f"HTTP {one.head.status}: " if one.head is not None and one.protocol == "no stream" else ""
             where = f" at {one.place}" if one.protocol != "no stream" else ""
             return f"error{where}: {status}{fit(named)}"
-        case Outcome.NOT_THE_PROTOCOL:
+        case _:
             what = f"this is {one.protocol}" if one.foreign else one.failure.detail if one.failure is not None else ""
             return f"not the protocol{f' from {one.place}' if one.place.byte else ''}: {what}"
 
