@@ -106,7 +106,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     head_s: Annotated[float, seconds()] = 10.0
     """Seconds for a request's line and headers to arrive; then a 408. Default 10: they fit in a few packets."""
     body_bytes_max: Annotated[int, size(KIB)] = 32 * MIB
-    """Bytes of a request's body; more get a 413. Default 32 MiB: the API's own limit."""
+    """Bytes of a request's body; more get a 413. Default 32 MiB: the API's own limit for messages. Uploads of files and
+    batches may be larger there (500 and 256 MB): raise it for them."""
     body_idle_s: Annotated[float, seconds()] = 30.0
     """Seconds without a byte of a body that is not complete; then a 408. Default 30: any live upload moves sooner."""
     body_s: Annotated[float, seconds()] = 300.0
