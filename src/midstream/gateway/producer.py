@@ -34,6 +34,7 @@ _SHOWN = Record.SHOWN  # to find it in the enumeration takes as long as to appen
 
 PENDING_BYTES_MAX = 1 << 20
 """So much may wait for the journal: a disk writes it in a tick. Above it the upstream is not read from."""
+_LOOK_BYTES = PENDING_BYTES_MAX >> 4  # is shown between two looks at what waits
 _RESUME_S = 0.02
 """Two ticks of the journal."""
 _RECORDED_S = 0.002
@@ -65,8 +66,8 @@ class Producer:
 
     __slots__ = tuple(
         "_alarm _alarm_at _alarms _answered _attempts _asker _broke_at _clock _due _engine _exchange _facts _flow"
-        " _framer _loop _opening _paused _pool _request _shown _started_at _upstream _upstreams _watcher _wire _writer"
-        " id over read_bytes shown_bytes".split()
+        " _framer _look_at_bytes _loop _opening _paused _pool _request _shown _started_at _upstream _upstreams _watcher"
+        " _wire _writer id over read_bytes shown_bytes".split()
     )
 
     def __init__(
@@ -82,9 +83,10 @@ class Producer:
     ) -> None:
         self.id = writer.id
         self.over = False
-        self.read_bytes = self.shown_bytes = 0
+        self.read_bytes = self.shown_bytes = self._look_at_bytes = 0
         self._request, self._asker, self._engine = request, asker, engine
-        self._writer, self._watcher, self._upstreams, self._pool = writer, watcher, upstreams, pool
+        self._writer, self._watcher, self._upstreams = writer, watcher, upstreams
+        self._pool, self._alarms = pool, alarms
         self._wire: Wire = request.call.wire
         self._framer = Framer(self._wire, writer.offset)
         self._shown = writer.offset > 0
@@ -94,12 +96,10 @@ class Producer:
         self._exchange: Exchange | None = None
         self._opening: asyncio.Task[None] | None = None
         self._answered = Answered()
-        self._upstream = -1
-        self._attempts = self._facts = 0
+        self._upstream, self._attempts, self._facts = -1, 0, 0
         self._due = self._alarm_at = _NEVER
         self._broke_at = 0.0
         self._flow: Flow | None = None
-        self._alarms = alarms
         self._alarm: Slot | None = None
         self._paused = False
 
@@ -173,8 +173,7 @@ class Producer:
     def received(self, data: bytes) -> None:
         """A chunk of the body."""
         self.read_bytes += len(data)
-        flow = self._flow
-        if flow is not None and flow.takes(data, self._clock()):
+        if self._flow is not None and self._flow.takes(data, self._clock()):
             self._append(self._framer.next(data), 1)
             return
         if not self._answered.is_plain:
@@ -244,10 +243,14 @@ class Producer:
         self._append(data, count)
 
     def _append(self, data: bytes, count: int) -> None:
-        writer = self._writer
-        self.shown_bytes += len(data)
-        writer.append(_SHOWN, data, count)
-        if writer.pending_bytes > PENDING_BYTES_MAX and not self._paused and self._exchange is not None:
+        self.shown_bytes = shown_bytes = self.shown_bytes + len(data)
+        self._writer.append(_SHOWN, data, count)
+        if shown_bytes >= self._look_at_bytes:
+            self._look_at_bytes = shown_bytes + _LOOK_BYTES
+            self._hold_back()
+
+    def _hold_back(self) -> None:
+        if self._writer.pending_bytes > PENDING_BYTES_MAX and not self._paused and self._exchange is not None:
             self._paused = True
             self._exchange.pause()
             self._clock.leave()

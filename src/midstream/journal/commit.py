@@ -216,10 +216,10 @@ class Committer:
             self._landmark_at = batch.made_at + LANDMARK_S
         tell = self._subscribers.tell
         for stored in batch.shares:
-            stream, _, head, untold = stored
+            stream, untold = stored.stream, stored.untold
             self._piled_bytes -= settle(stored)
             if untold:
-                stream.told_offset = head.offset
+                stream.told_offset = stored.head.offset
                 tell(stream.id, untold)
             if stream.ended_at is not None and self._over(stream):
                 self._forget(stream)
@@ -254,7 +254,7 @@ class Committer:
         )
         if begins:
             _log.warning("%s", self._problem)
-        for stream, *_ in batch.shares:
+        for stream in [held.stream for held in batch.shares]:
             stream.news = True
             self._unsaved[stream] = None
             self._tell_pending(stream)

@@ -7,7 +7,8 @@ already: with relaxed durability soon after they were appended, and whenever the
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+import msgspec
 
 from midstream.journal.port import Info, Kind, Record
 from midstream.journal.records import join
@@ -134,7 +135,7 @@ STEPS_MAX = 64
 """Rows between two that ``far`` names: the cost of a read that begins in the middle, in both directions."""
 
 
-class Share(NamedTuple):
+class Share(msgspec.Struct, gc=False):
     """What a batch holds of one stream."""
 
     stream: Stream
@@ -160,7 +161,7 @@ def share(stream: Stream, work: Work, row: int) -> Share:
             head = Head(row, row, 0, offset, size_bytes)
         else:
             head = Head(row, head.far, head.steps + 1, offset, size_bytes)
-        return _new_share((stream, 1, head, [record]))
+        return Share(stream, 1, head, [record])
     if told:
         untold = join(pending[told:])
         head = _attach(stream, [*join(pending[:told]), *untold], row, work.rows)
@@ -170,10 +171,7 @@ def share(stream: Stream, work: Work, row: int) -> Share:
     if stream.news:
         stream.news = False
         _tell_of_stream(stream, head, row, work)
-    return _new_share((stream, taken, head, untold))
-
-
-_new_share = Share._make  # by the shorter way: one is made for each stream and tick
+    return Share(stream, taken, head, untold)
 
 
 def _attach(stream: Stream, records: list[Record], row: int, rows: list[Row]) -> Head:
@@ -214,8 +212,8 @@ def _tell_of_stream(stream: Stream, head: Head, row: int, work: Work) -> None:
 
 def settle(share: Share) -> int:
     """It is durable: the stream lets go of it. Gives how many bytes nobody waited for any more."""
-    stream, taken, head, _ = share
-    stream.head = head
+    stream, taken = share.stream, share.taken
+    stream.head = share.head
     if taken:
         stream.opened = True
     if stream.lossy:  # it lost its place while this was on its way, and with it what was pending

@@ -16,7 +16,7 @@ from midstream.journal.records import page
 Row = tuple[int, int, int, int, int, int, int, int, bytes]
 """A row of `records`."""
 
-ROWS_AT_ONCE = 16
+ROWS_AT_ONCE = 64
 """Rows in one INSERT. Between statements the interpreter may hand its lock to the event loop and wait for it to come
 back, so that few statements are worth more than their own cost."""
 

@@ -13,10 +13,9 @@ from midstream.recovery.watch import Watch
 class Flow:
     """Asked before `Engine.receive`, while the engine gives one out."""
 
-    __slots__ = tuple("_add _begin _bytes_max _patience_s _skip _total_at at block due taken_bytes".split())
+    __slots__ = tuple("_begin _bytes_max _parts _patience_s _skip _total_at at due taken_bytes".split())
 
     def __init__(self, begin: bytes, block: Block, watch: Watch, bytes_max: int) -> None:
-        self.block = block
         self.due = watch.quiet_until
         """When the wait for the next chunk must end."""
         self.at: float | None = None
@@ -24,7 +23,7 @@ class Flow:
         self.taken_bytes = 0
         """Of the attempt, by this."""
         self._begin, self._skip = begin, len(begin)
-        self._add = block.parts.append
+        self._parts = block.parts
         self._bytes_max = bytes_max
         self._patience_s, self._total_at = watch.patience_s, watch.total_at
 
@@ -35,7 +34,7 @@ class Flow:
         value = payload_of(data, self._skip)
         if not value or (taken_bytes := self.taken_bytes + len(data)) > self._bytes_max:
             return False
-        self._add(value)
+        self._parts.append(value)
         self.taken_bytes, self.at = taken_bytes, now
         due = now + self._patience_s
         self.due = due if due < self._total_at else self._total_at
