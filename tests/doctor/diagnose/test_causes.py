@@ -17,7 +17,7 @@ def causes(
     data: bytes, how: How = How.UNKNOWN, *, at: float | None = None, ended: float | None = None, status: int = 200
 ) -> list[str]:
     timed = None if at is None else 0.0
-    facts: list[Fact] = [Asked(at_s=timed), Answered(status, {}, "HTTP/2", timed)]
+    facts: list[Fact] = [Asked(at_s=timed), *([Answered(status, {}, "HTTP/2", timed)] if status else [])]
     (one,) = diagnose([*facts, *([Arrived(data, at)] if data else []), Finished(how, "", ended)]).diagnoses
     return causes_of(one)
 
@@ -36,6 +36,8 @@ ROWS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a close without framing": ({"data": SAID, "how": How.CLOSED}, ["silent-cut"]),
     "a reset": ({"data": SAID, "how": How.RESET}, ["cut"]),
     "a cut while bytes were flowing": ({"data": SAID, "how": How.INCOMPLETE, "at": 7.0, "ended": 7.1}, ["cut"]),
+    "an empty file": ({"data": b"", "status": 0}, ["nothing"]),
+    "an empty reply": ({"data": b"", "how": How.CLEAN}, ["silent-cut"]),
     "a bare file": ({"data": SAID}, ["cut-unknown"]),
     "an error event": ({"data": SAID + sse({"type": "error", "error": {"type": "api_error"}})}, ["stream-error"]),
     "an error status": ({"data": b"{}", "status": 529}, ["http-error"]),

@@ -108,6 +108,13 @@ CAUSES: dict[str, Cause] = {
         " that left, a limit and a lost connection look alike.",
         "Record it with times and with its end: `midstream record -- curl …`. " + _MIDSTREAM,
     ),
+    "nothing": Cause(
+        "error",
+        "there is nothing in it",
+        "Nothing came, or whoever wrote this file did not keep what came. An empty reply with status 200 is a failure"
+        " too, though no client of the transport sees one.",
+        "Record it with its headers and its end: `midstream record -- curl …`.",
+    ),
     "stream-error": Cause(
         "error",
         "the service reported an error inside the stream",
@@ -211,6 +218,8 @@ def _why_truncated(one: Diagnosis) -> list[str]:
         return ["client-timeout"]
     if how is How.NO_ANSWER or (one.failure is not None and one.failure.kind is Kind.UNREACHABLE):
         return ["no-answer"]
+    if one.place.byte == 0 and one.head is None and how is How.UNKNOWN:
+        return ["nothing"]
     silent = how in (How.CLEAN, How.CLOSED)
     if one.suspected is not None:
         return [f"{one.suspected.kind}-limit", *(["silent-cut"] if silent else [])]
