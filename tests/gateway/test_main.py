@@ -2,19 +2,27 @@
 
 import asyncio
 import gzip
+import io
+import json
+import logging
+import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from midstream.faults.reply import Reply
 from midstream.faults.server import FaultServer
+from midstream.gateway import main
 from midstream.gateway.main import Gateway
 from midstream.gateway.schema import Address
 from midstream.journal.port import JournalError
+from midstream.journal.sqlite import SqliteJournal
 from tests.gateway.client import ask, text_of
-from tests.gateway.inprocess import run, settings, standing
+from tests.gateway.inprocess import DEADLINE_S, run, settings, standing
 from tests.gateway.upstream import Asked, saying, upstream
 from tests.wire import sse, text, whole
 
@@ -163,5 +171,55 @@ def test_a_signal_ends_the_process_in_order(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         rest = await process.stderr.read()
         assert await process.wait() == 0 and b'"stopped"' in rest
+
+    run(story)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_it_runs_until_a_signal_and_sweeps_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loop: str
+) -> None:
+    if loop == "asyncio":
+        monkeypatch.setitem(sys.modules, "uvloop", None)
+    monkeypatch.setattr("midstream.gateway.main.SWEEP_S", 0.01)
+    swept = threading.Event()
+
+    async def sweep(self: SqliteJournal, now: float) -> int:
+        swept.set()
+        return 0
+
+    monkeypatch.setattr(SqliteJournal, "sweep", sweep)
+    tokens = tmp_path / "tokens.toml"
+    tokens.write_text('[[token]]\nname = "a"\ntoken = "0123456789abcdef"')
+    tokens.chmod(0o600)
+    told = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", told)
+
+    def signals() -> None:
+        swept.wait(DEADLINE_S)
+        logging.getLogger("midstream.test").warning("a sentence of midstream's own")
+        for number, seen in ((signal.SIGHUP, "tokens_read"), (signal.SIGTERM, "stopped")):
+            os.kill(os.getpid(), number)
+            until = time.monotonic() + DEADLINE_S
+            while f'"{seen}"' not in told.getvalue() and time.monotonic() < until:
+                time.sleep(0.005)
+
+    asking = threading.Thread(target=signals)
+    asking.start()
+    served = settings("http://127.0.0.1:1", journal=tmp_path / "j.sqlite3", log="json", tokens=tokens)
+    assert main.run(served, {}) == 0
+    asking.join(DEADLINE_S)
+    assert swept.is_set()
+    events = [json.loads(line)["event"] for line in told.getvalue().splitlines()]
+    assert events == ["started", "warning", "tokens_read", "stopped"]
+    assert not [handler for handler in logging.getLogger().handlers if type(handler).__name__ == "_Records"]
+
+
+def test_who_has_no_tokens_has_none_to_read_again() -> None:
+    async def story() -> None:
+        async with standing() as st:
+            st.gateway.reload()
+            assert st.gateway.plane.tokens is None
 
     run(story)
