@@ -200,3 +200,28 @@ def test_what_is_over_ends_once_and_not_before_the_journal_holds_its_end() -> No
             await answer.close()
 
     run(story)
+
+
+def test_who_still_reads_a_stream_that_is_over_is_told_of_the_end_too() -> None:
+    async def story() -> None:
+        async with standing() as st:
+            answer = await ask(st.url)
+            await answer.read()
+            read, asked_for = st.gateway.journal.read, asyncio.Event()
+
+            async def slow(id: str, after: int, bytes_max: int) -> list[Record]:
+                asked_for.set()
+                await asyncio.sleep(0.05)
+                return await read(id, after, bytes_max)
+
+            st.gateway.journal.read = slow  # type: ignore[method-assign]
+            back = await ask(st.url, "GET", f"/midstream/streams/{answer.headers['midstream-stream-id']}", None)
+            await asked_for.wait()
+            assert st.gateway.hub.busy and st.gateway.hub.readers == 1
+            st.gateway.hub.abandon()
+            assert [frame.name for frame in await back.frames()] == ["error"] and not back.whole
+            assert not st.gateway.hub.busy
+            for each in (answer, back):
+                await each.close()
+
+    run(story)
