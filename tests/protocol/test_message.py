@@ -319,7 +319,8 @@ def test_later_usage_and_fields_replace_earlier_ones_and_null_replaces_nothing()
         ]
     )
     assert message.usage == {**usage, "output_tokens": 30, "server_tool_use": {"web_search_requests": 2}}
-    assert message.snapshot()["container"] == {"id": "c"}
+    assert message.snapshot()["container"] == message.field("container") == {"id": "c"}
+    assert message.field("id") == message.fields["id"] and message.field("nobody's") is None
     assert message.snapshot()["usage"] == message.usage
     assert message.stop_reason == "tool_use"
 
@@ -441,6 +442,15 @@ def test_whatever_message_start_says_is_given_back_as_it_came() -> None:
     assert message.started["odd"] == odd and message.fields["odd"] == odd and message.snapshot()["odd"] == odd
     message.started["odd"]["big"] = message.fields["odd"]["big"] = 0
     assert message.started["odd"] == odd
+
+
+def test_a_message_start_that_takes_long_to_unpack_is_not_packed() -> None:
+    odd = {"long": ["x" * 100] * 1000}
+    message = message_of([start(odd=odd), stopping("end_turn", 7)])
+    assert message.started["odd"] is message.fields["odd"] is message.field("odd") and message.fields["odd"] == odd
+    assert message.snapshot()["odd"] == odd and message.usage["output_tokens"] == 7
+    message.started.clear()
+    assert message.fields["odd"] == odd
 
 
 def test_what_nobody_needs_any_more_can_be_forgotten() -> None:

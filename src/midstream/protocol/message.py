@@ -55,6 +55,10 @@ _ALSO = {"text": {"citations_delta"}, "thinking": {"signature_delta"}, "compacti
 _KNOWN_DELTAS = {*_GROWS_BY.values(), *(kind for kinds in _ALSO.values() for kind in kinds)}
 _KNOWN_BLOCKS = _GROWS_BY.keys() | _ALSO.keys() | {"redacted_thinking"}
 
+_PACKED_BYTES_MAX = 4096
+"""Five times what the API begins a message with. It is unpacked for each ``message_delta``, of which there may be many:
+so it must be little."""
+
 _EMPTY_TEXT: Fields = {"type": "text", "text": ""}
 """How nearly every text begins: one for all. Like all that was received, it is never written to."""
 
@@ -228,20 +232,27 @@ class Message:
         """A stop reason that stood in ``message_start`` already, and counts when the message stops."""
         self.extras: list[Fields] | None = None
         """The fields of ``message_delta`` and ``message_stop`` events that this version does not know."""
-        # The message as ``message_start`` had it: packed, as it is asked for when a message ends.
-        self._begun = b""
+        # The message as ``message_start`` had it: packed, if it is small, as it is asked for when a message ends.
+        self._begun: bytes | Fields = _NOTHING
         self._changes = self._usage_changes = _NOTHING
 
     @property
     def started(self) -> Fields:
         """The message as ``message_start`` had it. Each time a copy."""
-        begun: Fields = marshal.loads(self._begun) if self._begun else {}
-        return begun
+        begun = self._begun
+        return marshal.loads(begun) if isinstance(begun, bytes) else dict(begun)
 
     @property
     def fields(self) -> Fields:
         """The message as ``message_start`` had it, with what ``message_delta`` changed."""
         return self.started | self._changes
+
+    def field(self, name: str) -> Any:
+        """One of `fields`, without a copy of all of them."""
+        if name in self._changes:
+            return self._changes[name]
+        begun = self._begun
+        return (marshal.loads(begun) if isinstance(begun, bytes) else begun).get(name)
 
     @property
     def usage(self) -> Fields:
@@ -255,7 +266,7 @@ class Message:
 
     def keep_only(self, fields: Fields, usage: Fields) -> None:
         """Forgets all else that ``message_start`` and ``message_delta`` said, for whoever needs no more."""
-        self._begun = marshal.dumps({**fields, "usage": usage})
+        self._begun = {**fields, "usage": usage}
         self._changes = self._usage_changes = _NOTHING
         self.extras = None
 
@@ -316,7 +327,8 @@ class Message:
             self.awaited.discard(answered)
 
     def _start(self, message: Fields) -> None:
-        self._begun = marshal.dumps(message)
+        packed = marshal.dumps(message)
+        self._begun = packed if len(packed) <= _PACKED_BYTES_MAX else message
         for fields in message.get("content") or ():
             block = Block(len(self.blocks), fields)
             block.closed = True
@@ -327,10 +339,12 @@ class Message:
         self.stop_reason = self.said_early if self.blocks else None
 
     def _stopping(self, event: MessageStopping) -> None:
-        self._changes = _changed(self._changes, event.delta)
+        self._changes = self._changes or {}
+        self._changes |= {name: value for name, value in event.delta.items() if value is not None}
         self.stop_reason = event.delta.get("stop_reason") or self.stop_reason
         if event.usage is not None:
-            self._usage_changes = _changed(self._usage_changes, event.usage)
+            self._usage_changes = self._usage_changes or {}
+            self._usage_changes |= {name: value for name, value in event.usage.items() if value is not None}
         self._note(event.fields, {"type", "delta", "usage"})
 
     def _note(self, fields: Fields, known: set[str]) -> None:
@@ -354,10 +368,6 @@ def _with(found: list[Fields] | None, one: Fields) -> list[Fields]:
         return [one]
     found.append(one)
     return found
-
-
-def _changed(changes: Fields, more: Fields) -> Fields:
-    return {**changes, **{name: value for name, value in more.items() if value is not None}}
 
 
 def is_remote(block: Block) -> bool:

@@ -206,7 +206,7 @@ def stays_at_home(block: Block) -> bool:
 def _container_unknown(situation: Situation, received: Sequence[Block]) -> bool:
     if situation.request.body.get("container") is not None or container_of(situation):
         return False
-    if isinstance(situation.shown.fields.get("container"), dict):
+    if isinstance(situation.shown.field("container"), dict):
         return True
     return any(map(is_contained, received))
 
@@ -223,7 +223,7 @@ def container_of(situation: Situation) -> str | None:
 
 def container_id(shown: Message) -> str | None:
     """The id of the container that the reply named."""
-    container = shown.fields.get("container")
+    container = shown.field("container")
     id = container.get("id") if isinstance(container, dict) else None
     return id if isinstance(id, str) else None
 
