@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from midstream.faults.reply import Reply
 from midstream.gateway import begun, opening
 from midstream.gateway.main import Gateway
 from midstream.gateway.producer import PENDING_BYTES_MAX
 from midstream.gateway.upstreams.port import Call
 from midstream.journal.port import Kind
 from midstream.recovery.policy import Policy
-from tests.gateway.client import ASKED, ask
+from tests.gateway.client import ASKED, ask, text_of
 from tests.gateway.inprocess import Standing, run, settings, standing
 from tests.gateway.upstream import Answer, Asked, saying, upstream
 from tests.wire import call, sse, start, text, whole
@@ -285,5 +286,33 @@ def test_what_another_process_left_goes_on_or_ends_in_an_error(tmp_path: Path, s
             frames = await answer.frames()
             assert (answer.whole, frames[-1].name) == ((False, "error") if shown else (True, "message_stop"))
             await answer.close()
+
+    run(story)
+
+
+def test_a_comment_is_no_frame_and_events_that_come_one_by_one_are_the_same_as_all_at_once() -> None:
+    async def story() -> None:
+        async with standing("ok", pace_s=0.002) as st:
+            paced = await ask(st.url)
+            frames = await paced.frames()
+            assert paced.whole and text_of(frames) == Reply.builtin("text").text
+            await paced.close()
+
+        async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+            for part in (b": a comment\n\n", REPLY[:40], REPLY[40:]):
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+            raise ConnectionError
+
+        async with upstream(answer) as behind:
+            gateway = Gateway.build(settings(behind.url), {})
+            await gateway.start()
+            got = await ask(f"http://127.0.0.1:{gateway.port}")
+            others = await got.frames()
+            assert got.whole and text_of(others) == "Hi" and b": a comment" in got.body
+            await got.close()
+            await gateway.aclose()
 
     run(story)
