@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,13 @@ def test_list_has_every_rule(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_makes_no_sense_is_misuse(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert lint(*words) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("package", "name"), [("crossplane", "a.nginx"), ("yaml", "envoy.yaml"), ("hcl2", "a.tf")])
+def test_a_parser_that_is_missing_is_named_with_its_extra(
+    package: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    (tmp_path / name).write_text("")
+    assert lint(tmp_path / name) == 1
+    assert f"{package} is not installed" in (err := capsys.readouterr().err) and "midstream[doctor]" in err

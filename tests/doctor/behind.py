@@ -18,7 +18,7 @@ from tests.proxies.programs import require
 
 STARTS_MAX = 3
 
-APACHE_MODULES = "mpm_event authz_core env setenvif proxy proxy_http ratelimit filter buffer".split()
+APACHE_MODULES = "mpm_event authz_core env setenvif proxy proxy_http ratelimit filter deflate buffer".split()
 
 
 class Program(NamedTuple):
@@ -38,7 +38,9 @@ def _nginx(text: str, folder: Path, port: int) -> tuple[str, ...]:
     (folder / "part.conf").write_text(text)
     if not re.search(r"^http \{", text, re.MULTILINE):
         text = f"http {{\naccess_log off;\n{temporary}\ninclude part.conf;\n}}\n"
-    head = f"daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log {folder}/error.log info;\nevents {{}}\n"
+    # By itself one process: its workers would outlive it.
+    master = "" if "master_process" in text else "master_process off;\n"
+    head = f"daemon off;\n{master}pid {folder}/pid;\nerror_log {folder}/error.log info;\nevents {{}}\n"
     (folder / "nginx.conf").write_text(head + text)
     return ("-p", str(folder), "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf")
 
@@ -114,18 +116,28 @@ def program_version(kind: str) -> tuple[int, ...]:
 @contextmanager
 def behind(kind: str, text: str, upstream_port: int, second_port: int = 0) -> Iterator[str]:
     """A proxy with a configuration, in front of a port of the loopback. Skips the test where there is none."""
+    with behind_process(kind, text, upstream_port, second_port) as (base_url, process):
+        yield base_url
+        assert process.poll() is None, f"{kind} died with status {process.poll()}"
+
+
+@contextmanager
+def behind_process(
+    kind: str, text: str, upstream_port: int, second_port: int = 0
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """The same with its process, which the test may stop."""
     program = PROGRAMS[kind]
     path = require(program.name)
-    with tempfile.TemporaryDirectory(prefix=f"{kind}-") as folder_name:
+    with tempfile.TemporaryDirectory(prefix=f"{kind}-", ignore_cleanup_errors=True) as folder_name:
         folder, log = Path(folder_name), Path(folder_name) / f"{kind}.log"
         with processes.logs_told(log, folder / "error.log"):
             text = re.sub(r"\b8100\b", str(upstream_port), re.sub(r"\b8101\b", str(second_port), text))
             process, port = _started(path, program, text, folder, log)
             try:
-                yield f"http://127.0.0.1:{port}"
-                assert process.poll() is None, f"{kind} died with status {process.poll()}"
+                yield f"http://127.0.0.1:{port}", process
             finally:
-                processes.end(process)
+                # One with workers of its own takes them along only if it is asked.
+                processes.end(process, politely_s=5.0 if "master_process on" in text else 0.0)
 
 
 def _started(path: Path, program: Program, text: str, folder: Path, log: Path) -> tuple["subprocess.Popen[bytes]", int]:

@@ -16,10 +16,11 @@ from tests.proxies.programs import require, version
 
 EACH = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
-REAL = pytest.mark.parametrize("name", list(PROGRAMS))
-
-# What takes seconds is done in one proxy by `make test`, and in all by `make test-slow`.
-OTHERS = [name for name in PROGRAMS if name != "nginx"]
+# What takes seconds is done in two proxies by `make test`, and in all by `make test-slow`.
+FAST = ("nginx", "haproxy")
+REAL = pytest.mark.parametrize(
+    "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in PROGRAMS]
+)
 
 # These notice that a client has left when they next write; pings see to that.
 TOLD_LATE = {"apache", "lighttpd"}
@@ -102,7 +103,7 @@ def test_a_failure_of_the_upstream_can_be_seen(name: str, script: str) -> None:
 
 
 @pytest.mark.sockets
-@pytest.mark.parametrize("name", ["nginx", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
+@REAL
 def test_pings_carry_a_stream_past_the_limit_and_without_them_it_is_cut_visibly(name: str) -> None:
     text = filled(name, Wanted(idle_s=IDLE_S))
     with (

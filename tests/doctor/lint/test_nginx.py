@@ -88,7 +88,8 @@ def test_a_retry_that_was_for_posts_alone_is_turned_off() -> None:
 def test_a_rate_for_the_upstream_counts_only_where_the_reply_is_buffered() -> None:
     assert rules_of(checked(proxying("proxy_limit_rate 1k;"))) == []
     assert "NGX-LIMIT-RATE" in rules_of(checked("location / { proxy_pass http://x; proxy_limit_rate 1k; }"))
-    assert rules_of(checked(proxying("limit_rate 0;"))) == []
+    assert rules_of(checked(proxying("limit_rate 1k;"))) == []
+    assert "NGX-LIMIT-RATE" not in rules_of(checked("location / { proxy_pass http://x; limit_rate 0; }"))
 
 
 def test_an_upstream_that_says_so_needs_no_line() -> None:

@@ -188,8 +188,8 @@ def client(at: Proxying) -> None:
     if sending is not None and limit_s is not None and limit_s < SEND_TIMEOUT_S_MIN:
         fix = at.instead(sending, "send_timeout 60s;")
         at.checked.add("NGX-SEND-TIMEOUT", sending.place, f"{at.name}: `{sending.told()}`", fix)
-    names = ["limit_rate", *(["proxy_limit_rate"] if at.buffered else [])]
-    for rate in filter(None, map(at.block.setting, names)):
+    # What is not buffered is not held back either.
+    for rate in filter(None, map(at.block.setting, ("limit_rate", "proxy_limit_rate") if at.buffered else ())):
         if size_bytes(rate.value) != 0:
             at.checked.add("NGX-LIMIT-RATE", rate.place, f"{at.name}: `{rate.told()}`")
 
