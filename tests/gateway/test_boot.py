@@ -159,7 +159,9 @@ def test_a_stream_to_which_nobody_comes_back_is_given_up(tmp_path: Path) -> None
                 url, "GET", f"/midstream/streams/{answer.headers['midstream-stream-id']}", None, x_api_key="sk-client"
             )
             frames = await got.frames()
-            assert frames[:-1] == seen and not got.whole
+            # On a busy machine the journal may have got a frame more than was read.
+            assert frames[: len(seen)] == seen and not got.whole
+            assert "message_stop" not in {frame.name for frame in frames}
             assert frames[-1].name == "error" and not frames[-1].id
             await got.close()
             await gateway.aclose()
