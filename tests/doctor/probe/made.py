@@ -16,7 +16,7 @@ UP_TO_S = 130.0
 HELLO = Hello(1, "0", "HTTP/1.1", 50, 200, ("host",), "", "identity")
 
 # From one clock to the other: nobody may take them for the same.
-SHIFT_S = 0.7
+SHIFT_S = 0.04
 
 
 def told(marks: list[float], ended: str = "clean", **changed: Any) -> Told:
@@ -120,7 +120,13 @@ def before(at_s: float | None = None, status: int | None = 504) -> Seen:
         return stream([UP_TO_S], question="before", head_at_s=UP_TO_S)
     told_of = told([], "left", left_at_s=at_s, headers_at_s=None)
     return stream(
-        [], [], "before", status=status, head_at_s=at_s + 0.1 if status else None, end_at_s=at_s + 0.1, told=told_of
+        [],
+        [],
+        "before",
+        status=status,
+        head_at_s=at_s + SHIFT_S if status else None,
+        end_at_s=at_s + SHIFT_S,
+        told=told_of,
     )
 
 

@@ -15,6 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from midstream.doctor.probe.asking import Asking, NoFarEnd
 from midstream.doctor.probe.limits import Limit
+from midstream.doctor.probe.observations import Observations
 from midstream.doctor.probe.road import target
 from midstream.doctor.probe.run import Plan, probe
 from midstream.doctor.probe.verdicts import Judged, judge
@@ -27,37 +28,59 @@ pytestmark = [pytest.mark.sockets]
 # Most of a probe is waiting; more at once make each other late on two cores.
 AT_ONCE = 8
 
+TIMED = frozenset({"BUFFERED", "COMPRESSION", "GATHERED", "TAIL", "LEAVING"})
 
-def probed(path: Path) -> Judged:
+# Several processes are one after another as late as the one that looks.
+BUSY_SHARE = 4.0
+
+
+# A machine of which others have all: what takes time there says nothing about time.
+BUSY_S = 0.03
+
+# A busy machine may be less so in a moment; a proxy's fault stays.
+TRIES = 3
+
+
+def probed(path: Path) -> tuple[Observations, Judged]:
     """What a probe says of one setting."""
     with FarEnd() as far_end, behind(path.kind, path.text, far_end.port) as base_url:
         asking = Asking(target(base_url), margin_s=4.0)
-        return judge(asyncio.run(probe(asking, Plan(path.up_to_s, quick=True))))
+        seen = asyncio.run(probe(asking, Plan(path.up_to_s, quick=True)))
+        return seen, judge(seen)
 
 
 def complaints(name: str, path: Path) -> list[str]:
-    """What the probe of one setting got wrong."""
-    judged = probed(path)
+    """What the probe of one setting got wrong, each time that it was tried."""
+    for _ in range(TRIES):
+        if not (wrong := _complaints(name, path)):
+            return []
+    return wrong
+
+
+def _complaints(name: str, path: Path) -> list[str]:
+    seen, judged = probed(path)
     said = {finding.id.removeprefix("PROBE-") for finding in judged.findings}
-    wrong = [f"finds {sorted(said)} and not {sorted(path.finds)}"] if said != path.finds else []
+    # Where this machine itself was busy, what only time tells is not told.
+    missed = frozenset() if seen.late_s < BUSY_S else TIMED
+    wrong = [] if said - missed == path.finds - missed else [f"finds {sorted(said)} and not {sorted(path.finds)}"]
     for what, limits, expected in (
         ("idle", list(judged.limits.idle), path.idle),
         ("total", [judged.limits.total] if judged.limits.total else [], path.total),
         ("header", [judged.limits.before] if judged.limits.before else [], path.before),
     ):
-        wrong += _limits_wrong(what, limits, expected, path.slack)
+        wrong += _limits_wrong(what, limits, expected, path.slack * LIMIT_S + BUSY_SHARE * seen.late_s)
     family = path.family or path.kind
-    if family != "-" and family not in [fit.family for fit in judged.fits]:
+    if family != "-" and not missed and family not in [fit.family for fit in judged.fits]:
         wrong.append(f"does not find {family}, but {judged.fits}")
     evidence = [line for finding in judged.findings for line in (finding.id, *finding.evidence)]
     return [f"{path.kind}, {name}: {complaint}; it saw {evidence}" for complaint in wrong]
 
 
-def _limits_wrong(what: str, limits: Iterable[Limit], expected: bool, slack: float) -> list[str]:
+def _limits_wrong(what: str, limits: Iterable[Limit], expected: bool, slack_s: float) -> list[str]:
     seconds = [limit.seconds for limit in limits]
     if expected is not bool(seconds):
         return [f"{what} limits: {seconds}"]
-    return [f"the {what} limit is {each:.2f} s" for each in seconds if abs(each - LIMIT_S) > slack * LIMIT_S]
+    return [f"the {what} limit is {each:.2f} s" for each in seconds if abs(each - LIMIT_S) > slack_s]
 
 
 def all_complaints(some: Iterable[tuple[str, Path]]) -> list[str]:

@@ -56,6 +56,17 @@ def is_late(each: Seen) -> bool:
     return manner(each) in ("gathered", "held back")
 
 
+def looks_late(asked: Sequence[Seen], protocol: str) -> bool:
+    """Whether the last of these over a version of HTTP came late."""
+    of = [each for each in asked if each.protocol == protocol]
+    return bool(of) and is_late(of[-1])
+
+
+def typical_s(each: Seen) -> float:
+    """How late the event in the middle was."""
+    return median(each.lags_s or (0.0,))
+
+
 def tail_waits(each: Seen) -> bool:
     """Whether the end of a large event waited for the next event."""
     lags = each.lags_s
@@ -113,7 +124,7 @@ def _as(each: Seen, cause: Cause | None, how: Manner | None = None, hints_help: 
         manner=how or manner(each),
         cause=cause,
         latest_s=max(each.lags_s, default=0.0),
-        typical_s=median(each.lags_s or (0.0,)),
+        typical_s=typical_s(each),
         batches=each.batches,
         events=each.came,
         hints_help=hints_help,

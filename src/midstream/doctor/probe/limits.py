@@ -1,6 +1,6 @@
 """How long this path bears what: a silence, a whole stream, a question without an answer.
 
-Rule: pure. The far end's clock is believed first: it sees a proxy let go, whatever the proxy makes of it on this side.
+Rule: pure. The earliest sign of a cut counts, at whichever end: Envoy is late to tell its client, Varnish its upstream.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,9 @@ SAME_SHARE, SAME_S = 0.08, 0.4
 
 # What was cut so shortly before its silence was over may as well have been cut by what came then.
 EDGE_S = 0.25
+
+# A question takes so long at most to the far end; what looks longer is a buffer.
+ARRIVES_S_MAX = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +93,23 @@ def _cut_at_s(each: Seen) -> float | None:
     return min(signs, default=None)
 
 
+def _age_s(each: Seen) -> float | None:
+    """How old the stream was when it was cut, counted from its question: a proxy's timer starts before the far end."""
+    told = each.told
+    if told is None or _cut_at_s(each) is None:
+        return None
+    signs = [each.end_at_s] if each.end in CUT_ENDS or each.end in SILENT_ENDS else []
+    if told.left_at_s is not None:
+        signs.append(told.left_at_s + min(max(each.shift_s, 0.0), ARRIVES_S_MAX))
+    return min(signs, default=None)
+
+
 def _total(seen: Observations) -> Limit | None:
     """A stream that never was silent, and one with pings, were cut at the same age."""
     flow, pings = seen.flow, seen.pings
     if flow is None or pings is None:
         return None
-    cut, other = _cut_at_s(flow), _cut_at_s(pings)
+    cut, other = _age_s(flow), _age_s(pings)
     # Whoever notices its limit when something is written notices it a ping later at most.
     if cut is None or other is None or not (same(cut, other) or abs(cut - other) <= PING_S + EDGE_S):
         return None
@@ -110,7 +124,7 @@ def _idle(each: Seen, total: Limit | None) -> Limit | None:
     silent_from_s = told.marks[0].at_s
     # One event is before the silence; where another has left, the silence was over.
     spoke_again = len(told.marks) > 1
-    if spoke_again or (total is not None and same(cut, total.seconds)) or cut - silent_from_s < EDGE_S:
+    if spoke_again or (total is not None and same(_age_s(each) or cut, total.seconds)) or cut - silent_from_s < EDGE_S:
         return None
     return Limit(cut - silent_from_s, each.end, each.detail, each.protocol, each.status)
 
@@ -119,9 +133,7 @@ def _before(seen: Observations) -> Limit | None:
     each = seen.before
     if each is None or (each.status == 200 and each.came == each.left and each.left > 0):
         return None
-    told = each.told
-    near = each.head_at_s if each.head_at_s is not None else each.end_at_s
-    at = told.left_at_s if told is not None and told.left_at_s is not None else near
+    at = each.head_at_s if each.head_at_s is not None else each.end_at_s
     # What was cut when its silence was over was cut by what came then.
     if each.end in ("waited", "refused") or at > seen.up_to_s - EDGE_S:
         return None
@@ -131,7 +143,7 @@ def _before(seen: Observations) -> Limit | None:
 def _pings_help(seen: Observations, idle: tuple[Limit, ...], total: Limit | None) -> bool | None:
     if seen.pings is None or not idle:
         return None
-    cut = _cut_at_s(seen.pings)
+    cut = _age_s(seen.pings)
     if cut is None:
         return seen.pings.came == seen.pings.left
     if total is not None and same(cut, total.seconds):

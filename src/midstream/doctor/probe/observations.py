@@ -46,6 +46,8 @@ class Observations:
     leaving: Seen | None = None
     bodies: tuple[Passed, ...] = ()
     heads: tuple[Passed, ...] = ()
+    late_s: float = 0.0
+    """How late this machine itself was, at worst."""
 
     def streams(self) -> Iterator[Seen]:
         """Every stream that was played."""

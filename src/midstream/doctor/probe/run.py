@@ -11,12 +11,20 @@ from typing import Any, TypeVar
 from midstream.doctor.probe import delivery, limits, questions
 from midstream.doctor.probe.asking import Asking, NoFarEnd
 from midstream.doctor.probe.compare import Seen
-from midstream.doctor.probe.heard import Protocol
+from midstream.doctor.probe.heard import Heard, Protocol
 from midstream.doctor.probe.observations import Observations, Passed
+from midstream.doctor.probe.pulse import Pulse, beating
 from midstream.doctor.probe.questions import Question
+from midstream.faults.probe_words import Hello
 
 # Three times is often enough to call a path ill.
 LOOKS_MAX = 3
+
+# A machine that is busy all the time is not waited for.
+BUSY_LOOKS_MAX = 6
+
+# What is this many times later than the machine itself was late is the path's.
+OWN_SHARE = 4.0
 
 # What shorter silences are tried, when the longest was lost without a sign: between the limits that are usual.
 LADDER_S = (5.0, 12.0, 20.0, 27.0, 40.0, 57.0, 70.0, 90.0, 110.0, 150.0, 230.0, 290.0, 340.0, 500.0, 800.0)
@@ -47,6 +55,7 @@ class _Run:
     asking: Asking
     plan: Plan
     progress: Progress
+    pulse: Pulse
     protocols: tuple[Protocol, ...] = ("http/1.1",)
     long: list["asyncio.Task[Any]"] = field(default_factory=list)
 
@@ -64,11 +73,18 @@ class _Run:
         self, question: Question, is_ill: Callable[[Seen], bool], but: Collection[Protocol] = ()
     ) -> tuple[Seen, ...]:
         """The question over each version of HTTP, one after the other; again where it looks ill."""
-        found: list[Seen] = []
+        loop, found = asyncio.get_running_loop(), list[Seen]()
         for protocol in (each for each in self.protocols if each not in but):
-            for _ in range(LOOKS_MAX):
-                found.append(await self.asking.ask(question.over(protocol)))
-                if not is_ill(found[-1]):
+            looks = 0
+            for _ in range(BUSY_LOOKS_MAX):
+                begun_at = loop.time()
+                each = await self.asking.ask(question.over(protocol))
+                ill = is_ill(each)
+                if ill and delivery.typical_s(each) < OWN_SHARE * self.pulse.typical_s(begun_at):
+                    continue  # No later than this machine itself was: it says nothing about the path.
+                found.append(each)
+                looks += 1
+                if not ill or looks == LOOKS_MAX:
                     break
         return tuple(found)
 
@@ -76,7 +92,12 @@ class _Run:
 async def probe(asking: Asking, plan: Plan, progress: Progress = lambda _: None) -> Observations:
     """Everything about one path. Raises `NoFarEnd`."""
     hello, heard = await asking.hello()
-    run = _Run(asking, plan, progress)
+    async with beating() as pulse:
+        return await _probe(_Run(asking, plan, progress, pulse), hello, heard)
+
+
+async def _probe(run: _Run, hello: Hello, heard: Heard) -> Observations:
+    asking, plan, progress = run.asking, run.plan, run.progress
     if plan.http2:
         run.protocols = await _protocols(asking)
     progress(f"a far end answers, over {' and '.join(run.protocols)}")
@@ -107,9 +128,7 @@ async def _asked(run: _Run, begun: Observations) -> Observations:
     run.progress(f"asked for {up_to_s:g} s of silence, of pings, of events, and of nothing before the headers")
     plain = await run.looked_at(questions.DELIVERY, delivery.is_late)
     # Where plain events come late already, a tail could not show a cause of its own.
-    late = {
-        protocol for protocol in run.protocols if delivery.is_late([s for s in plain if s.protocol == protocol][-1])
-    }
+    late = {protocol for protocol in run.protocols if delivery.looks_late(plain, protocol)}
     packed = await run.looked_at(
         questions.DELIVERY_PACKED, lambda each: each.protocol not in late and delivery.is_late(each)
     )
@@ -134,6 +153,7 @@ async def _asked(run: _Run, begun: Observations) -> Observations:
         leaving=await leaving,
         bodies=bodies,
         heads=tuple(heads),
+        late_s=run.pulse.worst_s(),
     )
     return await _with_ladder(run, seen)
 
