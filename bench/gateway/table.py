@@ -80,7 +80,9 @@ def _times(figures: Figures) -> Iterator[Row]:
     limits = {RELAXED: LATE_RELAXED_MS_MAX, FULL: LATE_FULL_MS_MAX}
     for name in (NGINX, MEMORY, RELAXED, FULL):
         late, limit = figures.late(name), limits.get(name)
-        raw = f"p50 {late.added_p50_ms:.2f} ms; without it p99 {late.direct_p99_ms:.2f} ms"
+        each = [late.added_p99_ms for late in figures.lates[name]]
+        raw = f"{min(each):.2f}–{max(each):.2f} ms; p50 {late.added_p50_ms:.2f} ms"
+        raw += f"; without it p99 {late.direct_p99_ms:.2f} ms"
         if name == FULL:
             sync = figures.sync()
             raw += f"; the disk's own sync: p50 {sync.p50_ms:.1f} ms, p99 {sync.p99_ms:.1f} ms"
