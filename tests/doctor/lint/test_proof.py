@@ -170,3 +170,10 @@ def test_a_line_of_envoy_made_wrong_does_harm_and_fix_cures_it(rule: str) -> Non
     assert not harm("envoy", RIGHT)
     if edited := [edit for finding in found for edit in finding.edits]:
         assert not harm("envoy", "\n".join(edits.applied(bad.split("\n"), edited)))
+
+
+@pytest.mark.slow
+def test_varnish_gives_a_whole_reply_so_long_however_lively_it_is() -> None:
+    text = CASES["VCL-NO-STREAM"].good
+    assert streams.cuts_a_lively_stream("varnish", f"# -p send_timeout=1\n{text}")
+    assert not streams.cuts_a_lively_stream("varnish", f"# -p send_timeout=3600\n{text}")
