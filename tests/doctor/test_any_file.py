@@ -142,4 +142,4 @@ def test_a_large_recording_streams_through(name: str) -> None:
 def test_a_recording_of_up_to_200_mb_streams_through(name: str) -> None:
     # Millions of tiny pieces take long on a busy machine, and as much memory as fewer of them.
     tiny = ("comments", "curl -v without a body", "very many streams", "one call without an end")
-    diagnose_huge(name, 40 * MIB if name in tiny else 200 * MIB)
+    diagnose_huge(name, 16 * MIB if name in tiny else 200 * MIB)
