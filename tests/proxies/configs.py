@@ -97,7 +97,7 @@ backend gateway
 
 def caddy(place: Place) -> str:
     """It has no limit of its own, so the right one has none either: before 2.8 the limit ends a reply as if whole."""
-    inside = "        flush_interval -1\n" if place.right else ""
+    inside = ""
     if place.read_timeout_s:
         timeouts = f"read_timeout {place.read_timeout_s}s\n            response_header_timeout {place.read_timeout_s}s"
         inside += f"        transport http {{\n            {timeouts}\n        }}\n"
