@@ -165,6 +165,36 @@ def test_the_bedrock_extra_is_there_for_these_tests() -> None:
     assert importlib.util.find_spec("botocore") is not None, sys.executable
 
 
+THREE_CASES = [
+    ("throttlingException@event=5", bedrock),
+    ("overloaded@event=5", bedrock),
+    ("cut-fin@event=5", direct),
+    ("cut-rst@event=5", direct),
+    ("cut-clean@event=5", direct),
+]
+"""What this project began with: errors inside a Bedrock stream, a lost connection, an end without ``message_stop``."""
+
+
+@pytest.mark.parametrize(("script", "make"), THREE_CASES)
+def test_one_line_cures_the_three_cases(script: str, make: Any) -> None:
+    recovery = midstream.Recovery(midstream.Policy(attempts=2, backoff_s=(0, 0)))
+    with FaultServer() as server, make(server.url) as client:
+        whole = client.messages.create(stream=False, **ASKED).content[0].text
+    with FaultServer(script) as server, make(server.url).copy(middleware=[recovery], max_retries=2) as client:
+        with client.messages.stream(**ASKED) as stream:
+            message = stream.get_final_message()
+        assert message.content[0].text == whole and message.stop_reason == "end_turn"
+    with (
+        FaultServer(f"always {script}") as server,
+        make(server.url).copy(middleware=[recovery], max_retries=2) as client,
+    ):
+        with client.messages.stream(**ASKED) as stream, pytest.raises(anthropic.APIError) as raised:
+            stream.get_final_message()
+        assert isinstance(raised.value, midstream.StreamError) and whole.startswith(
+            raised.value.partial["content"][0]["text"]
+        )
+
+
 GIVEN_UP = [
     ("cut-fin@event=5", "incomplete-chunked-read"),
     ("cut-clean@event=5", "truncated-stream"),
