@@ -101,8 +101,8 @@ def test_what_fits_is_let_pass(given: dict[str, Any], labels: dict[str, str]) ->
 
 BUSY = [
     (
-        OSError(errno.EADDRINUSE, "error while attempting to bind on address ('::1', 8100, 0, 0): address in use"),
-        "--listen [::1]:8100 cannot be listened at: address in use; give another one",
+        OSError(errno.EADDRINUSE, "error while attempting to bind on address ('::1', 8100, 0, 0): [errno 98] address"),
+        "--listen [::1]:8100 cannot be listened at: address already in use; give another one",
     ),
     (
         OSError(errno.EACCES, "Permission denied"),

@@ -3,6 +3,7 @@
 Rule: each refusal is one sentence that names the setting as it was given, and the cure.
 """
 
+import os
 import re
 from collections.abc import Mapping
 
@@ -65,7 +66,6 @@ def _check_upstreams(settings: Settings, labels: Mapping[str, str], named: Mappi
 
 def busy(label: str, address: Address, problem: OSError) -> SettingsError:
     """The sentence for an address that cannot be listened at."""
-    reason = problem.strerror or str(problem)
-    # asyncio puts the address into the text of its own errors once more.
-    reason = reason.rpartition(": ")[2] if "bind on address" in reason else reason
+    # asyncio puts the address into the text of its own errors once more, and since 3.13 the number too.
+    reason = os.strerror(problem.errno) if problem.errno else problem.strerror or str(problem)
     return SettingsError(f"{label} {address} cannot be listened at: {reason.lower()}; give another one")

@@ -39,6 +39,8 @@ def read(name: str) -> Source:
     """A file, or stdin as ``-``. Raises `Unreadable`."""
     if name == STDIN:
         return decode("stdin", sys.stdin.buffer.read(FILE_BYTES_MAX + 1))
+    if "\0" in name:
+        raise Unreadable(f"{name!r} is no name of a file")
     path = Path(name)
     try:
         # A device or a pipe may never end.
@@ -46,10 +48,8 @@ def read(name: str) -> Source:
             raise Unreadable(f"{name} is not a file" if not path.is_dir() else f"{name} is a folder: name its files")
         with path.open("rb") as file:
             return decode(name, file.read(FILE_BYTES_MAX + 1))
-    except (OSError, ValueError) as problem:
-        if isinstance(problem, Unreadable):
-            raise
-        raise Unreadable(f"{name} cannot be read: {getattr(problem, 'strerror', None) or problem}") from None
+    except OSError as problem:
+        raise Unreadable(f"{name} cannot be read: {problem.strerror or problem}") from None
 
 
 def decode(name: str, data: bytes) -> Source:
