@@ -82,6 +82,25 @@ def test_what_could_break_out_of_a_line_is_refused(wanted: Wanted) -> None:
         filled("nginx", wanted)
 
 
+def test_what_a_cloud_would_refuse_is_not_written() -> None:
+    with pytest.raises(NotServable, match=r"AWS.* at most 4000 s"):
+        filled("alb", Wanted(idle_s=4001))
+    long = Wanted(stream_s=7200)
+    assert "deregistration_delay = 3600" in filled("alb", long)
+    gcp = filled("gcp", long)
+    assert "connection_draining_timeout_sec = 3600" in gcp and "timeout_sec = 7200" in gcp
+
+
+def test_what_is_wrong_with_an_address_is_said_without_its_password() -> None:
+    with pytest.raises(NotServable, match="nothing behind them, not 'http://<hidden>@h/v1'"):
+        filled("nginx", Wanted(upstream="http://user:key@h/v1"))
+
+
+@EACH
+def test_what_is_written_fits_a_terminal_of_140_columns(kind: Kind) -> None:
+    assert max(map(len, filled(kind.name, Wanted()).split("\n"))) <= 140
+
+
 @pytest.mark.sockets
 @REAL
 def test_events_go_on_at_once(name: str) -> None:

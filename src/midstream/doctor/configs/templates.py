@@ -26,7 +26,12 @@ class Kind:
     """The kind that `midstream lint` takes it for; ``None``: it is a program."""
     tls: bool = True
     """Whether it can reach an upstream over TLS."""
+    idle_max_s: int | None = None
+    """The longest silence that it can be told to bear, where that is less than a day."""
 
+
+# How long AWS and Google let the streams of a backend that is taken out live on, at most.
+_DRAIN_MAX_S = 3600
 
 KINDS = (
     Kind("nginx", "nginx, open source", "nginx.conf", "nginx"),
@@ -39,7 +44,7 @@ KINDS = (
     Kind("traefik", "Traefik 3", "traefik.yaml", "traefik"),
     Kind("k8s-nginx", "Kubernetes: an Ingress for ingress-nginx", "k8s-nginx.yaml", "kubernetes"),
     Kind("gateway-api", "Kubernetes: Gateway API, with a policy for Envoy Gateway", "gateway-api.yaml", "kubernetes"),
-    Kind("alb", "AWS: an Application Load Balancer, in Terraform", "alb.tf", "terraform"),
+    Kind("alb", "AWS: an Application Load Balancer, in Terraform", "alb.tf", "terraform", idle_max_s=4000),
     Kind("cloudfront", "AWS: CloudFront, in Terraform", "cloudfront.tf", "terraform"),
     Kind("gcp", "Google Cloud: a backend service, in Terraform", "gcp.tf", "terraform"),
     Kind("azure", "Azure: Application Gateway, in Terraform", "azure.tf", "terraform"),
@@ -74,7 +79,10 @@ class Wanted:
         host = upstream.hostname
         plain = not (upstream.path.strip("/") or upstream.query or upstream.fragment or upstream.username)
         if upstream.scheme not in {"http", "https"} or not host or port == 0 or not plain or _unsafe(self.upstream):
-            raise NotServable(f"the upstream is http:// or https:// with a host and a port, not {self.upstream!r:.80}")
+            raise NotServable(
+                "the upstream is http:// or https:// with a host and a port, and nothing behind them,"
+                f" not {_without_user(self.upstream)!r:.80}"
+            )
         listen_host, _, listen_port = self.listen.rpartition(":")
         if _unsafe(self.listen) or not listen_port.isdecimal() or not 0 < int(listen_port[:6]) <= 65_535:
             raise NotServable(f"listen at HOST:PORT or PORT, not at {self.listen!r:.80}")
@@ -92,6 +100,7 @@ class Wanted:
             "listen_port": listen_port,
             "idle_s": str(self.idle_s),
             "stream_s": str(self.stream_s),
+            "drain_s": str(min(self.stream_s, _DRAIN_MAX_S)),
             "body_mb": str(self.body_mb),
             "body_bytes": str(self.body_mb << 20),
         }
@@ -112,6 +121,9 @@ def filled(name: str, wanted: Wanted) -> str:
     values = wanted.values()
     if wanted.tls and not kind(name).tls:
         raise NotServable(f"{kind(name).title} does not speak TLS to its upstreams: put midstream serve in between")
+    most_s = kind(name).idle_max_s
+    if most_s is not None and wanted.idle_s > most_s:
+        raise NotServable(f"{kind(name).title.partition(',')[0]}: it bears a silence of at most {most_s} s")
     path = resources.files("midstream.doctor.configs").joinpath("files", kind(name).file)
     lines = _chosen(path.read_text("utf-8"), wanted.tls)
     return re.sub(r"@@(\w+)@@", lambda match: values[match[1]], "\n".join(lines))
@@ -124,6 +136,11 @@ def _chosen(template: str, tls: bool) -> Iterator[str]:
             yield line
         elif (mark[1] == "tls") is tls:
             yield line[mark.end() :]
+
+
+def _without_user(url: str) -> str:
+    """The address without what may be a password."""
+    return re.sub(r"//[^/@]*@", "//<hidden>@", url)
 
 
 def _unsafe(text: str) -> bool:

@@ -3,6 +3,7 @@
 Rule: a limit that most resources have is a row of a table; what differs has a function.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,16 +33,19 @@ class Limit:
 
 _IDLE = Limit("TFM-LB-IDLE", ("idle_timeout",), FIRST, 60, "idle_timeout = 300")
 _GCP = Limit("TFM-GCP-TIMEOUT", ("timeout_sec",), TOTAL, 30, "timeout_sec = 3600")
-_ORIGIN = ("origin", "custom_origin_config")
+
+# What API Gateway gives an integration where nothing is said, streaming or not, and the most that it gives a stream.
+_INTEGRATION_S, _INTEGRATION_FIX = 29, "timeout_milliseconds = 900000"
 
 LIMITS: dict[str, tuple[Limit, ...]] = {
     "aws_elb": (_IDLE,),
     "aws_cloudfront_distribution": (
-        Limit("TFM-CLOUDFRONT-READ", (*_ORIGIN, "origin_read_timeout"), FIRST, 30, "origin_read_timeout = 60"),
+        *(
+            Limit("TFM-CLOUDFRONT-READ", ("origin", kind, "origin_read_timeout"), FIRST, 30, "origin_read_timeout = 60")
+            for kind in ("custom_origin_config", "vpc_origin_config")
+        ),
         Limit("TFM-CLOUDFRONT-TOTAL", ("origin", "response_completion_timeout"), TOTAL, None, ""),
     ),
-    "google_compute_backend_service": (_GCP,),
-    "google_compute_region_backend_service": (_GCP,),
     "google_cloud_run_v2_service": (
         Limit("TFM-CLOUDRUN-TIMEOUT", ("template", "timeout"), TOTAL, 300, 'timeout = "3600s"'),
     ),
@@ -49,7 +53,7 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
         Limit("TFM-CLOUDRUN-TIMEOUT", ("template", "spec", "timeout_seconds"), TOTAL, 300, "timeout_seconds = 3600"),
     ),
     "azurerm_application_gateway": (
-        Limit("TFM-APPGW-TIMEOUT", ("backend_http_settings", "request_timeout"), FIRST, None, "request_timeout = 120"),
+        Limit("TFM-APPGW-TIMEOUT", ("backend_http_settings", "request_timeout"), FIRST, 30, "request_timeout = 120"),
     ),
 }
 
@@ -57,8 +61,8 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
 def check(source: Source, assume: Assumptions) -> Checked:
     """Everything that is wrong in a file. Raises `Unreadable`."""
     checked = Checked(files={source.name: source.lines})
-    known = 0
-    for block in parse(source):
+    known, blocks = 0, parse(source)
+    for block in blocks:
         kind = block.labels[0] if block.type == "resource" and block.labels else ""
         rows, judge = LIMITS.get(kind, ()), JUDGES.get(kind)
         known += bool(rows) or judge is not None
@@ -66,6 +70,9 @@ def check(source: Source, assume: Assumptions) -> Checked:
             limit(row, block, assume, checked)
         if judge is not None:
             judge(block, assume, checked)
+        if kind in GOOGLE_BACKENDS:
+            known += 1
+            google_backend(block, blocks, assume, checked)
     if not known:
         checked.notes.append(f"{source.name} has no resource that is known here")
     return checked
@@ -96,16 +103,56 @@ def load_balancer(block: Block, assume: Assumptions, checked: Checked) -> None:
         limit(_IDLE, block, assume, checked)
 
 
+GOOGLE_BACKENDS = ("google_compute_backend_service", "google_compute_region_backend_service")
+
+
+def google_backend(block: Block, blocks: list[Block], assume: Assumptions, checked: Checked) -> None:
+    """A backend service, unless its limit means nothing: of a load balancer that passes packets on, or of a serverless
+    backend, where Google refuses any."""
+    scheme = block.attributes.get("load_balancing_scheme")
+    regional = block.labels[0] == GOOGLE_BACKENDS[1]
+    passes_on = regional and (scheme is None or scheme.literal in {"INTERNAL", "EXTERNAL"})
+    speaks_http = block.word("protocol") in {None, "HTTP", "HTTPS", "HTTP2", "H2C"}
+    if speaks_http and not passes_on and not _is_serverless(block, blocks):
+        limit(_GCP, block, assume, checked)
+
+
+def _is_serverless(block: Block, blocks: list[Block]) -> bool:
+    """Whether a backend is a regional group of endpoints; such a group is serverless unless it says otherwise."""
+    said = {
+        each.labels[1]: each.word("network_endpoint_type")
+        for each in blocks
+        if each.labels[:1] == (_REGIONAL_GROUP,) and len(each.labels) > 1
+    }
+    groups = [each.attributes["group"].text for each in block.below("backend") if "group" in each.attributes]
+    names = [found[1] for text in groups if (found := re.search(rf"\b{_REGIONAL_GROUP}\.(\w+)", text))]
+    return any(said.get(name) in {None, "SERVERLESS"} for name in names)
+
+
+_REGIONAL_GROUP = "google_compute_region_network_endpoint_group"
+
+
 def api_integration(block: Block, assume: Assumptions, checked: Checked) -> None:
     """A REST API in front of something."""
-    attribute = block.attributes.get("response_transfer_mode")
-    if block.word("type") == "MOCK" or (attribute is not None and attribute.literal in {None, "STREAM"}):
+    mode, kind = block.attributes.get("response_transfer_mode"), block.word("type")
+    if kind == "MOCK" or (mode is not None and mode.literal is None):
         return
-    place = attribute.place if attribute is not None else block.place
-    fix: tuple[Edit, ...] = ()
-    if block.word("type") in {"HTTP_PROXY", "AWS_PROXY"}:
-        fix = put(block, attribute, 'response_transfer_mode = "STREAM"', checked)
-    checked.add("TFM-APIGW-BUFFERED", place, f'{block.name} has no `response_transfer_mode = "STREAM"`', fix)
+    # Of a function the address has to change, too: its `response_streaming_invoke_arn`.
+    is_safe = kind == "HTTP_PROXY"
+    wait = block.attributes.get("timeout_milliseconds")
+    wait_s = _INTEGRATION_S if wait is None else wait.number / 1000 if wait.number is not None else None
+    too_short = wait_s is not None and wait_s < assume.stream_s
+    longer = put(block, wait, _INTEGRATION_FIX, checked) if too_short else ()
+    if mode is None or mode.literal != "STREAM":
+        place = mode.place if mode is not None else block.place
+        fix = put(block, mode, 'response_transfer_mode = "STREAM"', checked) if is_safe else ()
+        said = f'{block.name} has no `response_transfer_mode = "STREAM"`'
+        checked.add("TFM-APIGW-BUFFERED", place, said, (*fix, *longer) if fix else ())
+    elif too_short and wait_s is not None:
+        said = f"{block.name} has no `timeout_milliseconds`, so it is {_INTEGRATION_S} s"
+        if wait is not None:
+            said = f"`timeout_milliseconds = {wait.text}` in {block.name}"
+        checked.add("TFM-APIGW-TIMEOUT", (wait or block).place, said, longer)
 
 
 def rest_api(block: Block, assume: Assumptions, checked: Checked) -> None:

@@ -17,8 +17,8 @@ resource "aws_lb_target_group" "upstream" {
 @tls  protocol = "HTTPS"
   vpc_id   = var.vpc_id
 
-  # How long streams of a target that is taken out live on.
-  deregistration_delay = @@stream_s@@
+  # How long streams of a target that is taken out live on; 3600 is the most.
+  deregistration_delay = @@drain_s@@
 
   # The upstream must keep idle connections for longer than idle_timeout: one that it closes as it is used is a 502.
 }

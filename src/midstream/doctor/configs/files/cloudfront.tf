@@ -13,8 +13,8 @@ resource "aws_cloudfront_distribution" "streams" {
       https_port             = @@https_port@@
       origin_ssl_protocols   = ["TLSv1.2"]
 
-      # The longest silence between two reads, and before the first, where no ping helps; 30 by default. More than 60
-      # is to be asked for. Pings each 10 to 15 s carry any stream through.
+      # The longest silence between two reads, and before the first, where no ping helps; 30 by default, 120 at
+      # most. Pings each 10 to 15 s carry any stream through.
       origin_read_timeout = 60
     }
 
