@@ -12,6 +12,7 @@ def test_a_rule_is_named_after_its_family_and_has_all_its_words(name: str) -> No
     for rule in family(name).rule:
         assert re.fullmatch(rf"{family(name).prefix}(-[A-Z0-9]+)+", rule.id), rule.id
         assert bool(rule.cure) != bool(rule.fix), f"{rule.id}: either lines or a sentence"
+        assert "\\n" not in rule.cure, f"{rule.id}: a line break that nobody sees as one"
         for words in (rule.title, rule.reason, rule.evidence):
             assert words.strip() == words and words, rule.id
         assert not rule.title.endswith("."), rule.id
