@@ -33,6 +33,13 @@ def test_a_service_that_streams_is_healthy_from_one_side() -> None:
     assert found.bodies[0].came and KEY not in str(report(found, server.url)) + "".join(said)
 
 
+def test_where_nobody_is_it_is_said_once_and_nothing_more_is_asked() -> None:
+    found = seen("http://127.0.0.1:1")
+    assert len(found.replies) == 1 and found.bodies == ()
+    (finding,) = judge(found)[0]
+    assert finding.title.endswith(": no connection to 127.0.0.1:1: Connection refused")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("text", [ONE_BUFFER, BY_DEFAULT])
 def test_a_proxy_that_holds_back_and_refuses_large_questions_is_seen_from_one_side(text: str) -> None:

@@ -50,15 +50,33 @@ def found(*replies: Heard, bodies: tuple[Passed, ...] = ()) -> list[str]:
         ([heard(AT_THE_END[-5:])], []),
         ([heard([(0.3, b"".join(WHOLE) + STOP)], end_at_s=0.31)], []),
         ([flowing()], ["SILENT"]),
-        ([flowing(b'event: error\ndata: {"type": "error"}\n\n')], []),
-        ([flowing(end="broken")], []),
+        ([flowing(b'event: error\ndata: {"type": "error"}\n\n')], ["REFUSED"]),
+        ([flowing(b'event: error\ndata: {"type": "error"}\n\n'), flowing(STOP)], []),
+        ([flowing(end="broken")], ["CUT"]),
+        ([flowing(STOP, end="broken")], []),
         ([flowing(STOP, framing="close", end="unframed")], ["SILENT"]),
-        ([heard([], status=502)], ["EARLY"]),
-        ([heard([], status=None, end="refused", detail="no connection")], ["EARLY"]),
+        ([heard([], status=502)], ["REFUSED"]),
+        ([heard([], status=None, end="refused", detail="no connection")], ["REFUSED"]),
     ],
 )
 def test_what_was_seen_is_called_what_it_is(replies: list[Heard], expected: list[str]) -> None:
     assert found(*replies) == expected
+
+
+def test_the_rules_of_whoever_stands_there_are_named() -> None:
+    held = heard(AT_THE_END, headers=[("server", "nginx/1.22.1")])
+    seen = OneSided(replies=(reply("a reply", held),), bodies=(Passed(1_100_000, False, "HTTP 413"),))
+    assert [finding.related for finding in judge(seen)[0]] == [("NGX-HTTP10", "NGX-BUFFERING"), ("NGX-BODY-SIZE",)]
+
+
+def test_a_refusal_is_told_in_the_words_of_the_api_and_an_error_event_is_no_cut() -> None:
+    body = b'{"type":"error","error":{"type":"authentication_error","message":"secret"}}'
+    refused = heard([(0.1, body)], status=401)
+    told = report(OneSided(replies=(reply("a reply", refused),)), "https://x")
+    assert told.verdict == "the question is not answered with a stream: HTTP 401 authentication_error"
+    failed = flowing(b'event: error\ndata: {"type": "error"}\n\n')
+    rows = dict(report(OneSided(replies=(reply("a reply", failed),)), "https://x").tables[0].rows)
+    assert rows["a reply"].endswith("no message_stop (an error event)")
 
 
 def test_compressed_replies_are_judged_apart() -> None:

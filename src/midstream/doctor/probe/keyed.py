@@ -40,7 +40,10 @@ class Keyed:
     async def probe(self, progress: Progress) -> OneSided:
         """Everything that can be seen from here."""
         plain = await self._reply("a reply")
-        progress("one reply has come")
+        progress("the first reply has come" if plain.heard.status == 200 else "the first question is answered")
+        if plain.heard.status is None:
+            # Nobody is there; asking again would say so again.
+            return OneSided(replies=(plain,))
         more: list[Reply] = []
         # Once more where it looked ill; a hiccup is no illness.
         if plain.held_back:

@@ -13,6 +13,7 @@ from midstream.doctor.probe.compare import TOGETHER_S, unpacked_pieces
 from midstream.doctor.probe.families import Clues, Fit
 from midstream.doctor.probe.heard import SILENT_ENDS, Heard, Protocol
 from midstream.doctor.probe.observations import Passed
+from midstream.doctor.probe.rules import Symptom, rules_for
 from midstream.doctor.probe.words import finding
 from midstream.doctor.render import Finding, Report, Table, worst
 from midstream.protocol.frames import WireError
@@ -40,6 +41,11 @@ class Reply:
     @property
     def ended_well(self) -> bool:
         return any(name == "message_stop" for _, name in self.events)
+
+    @property
+    def told_error(self) -> bool:
+        """Whether the service itself said that it failed."""
+        return any(name == "error" for _, name in self.events)
 
     @property
     def batches(self) -> int:
@@ -93,21 +99,26 @@ def judge(seen: OneSided) -> tuple[tuple[Finding, ...], tuple[Fit, ...]]:
     refused = [each for each in seen.replies if each.heard.status != 200]
     if refused and len(refused) == len(seen.replies):
         findings.append(_refused(refused[0]))
+    if seen.replies and all(each.told_error for each in seen.replies):
+        said = "an error event in each reply"
+        findings.append(finding("PROBE-REFUSED", seen.replies[0].question, severity="warning", said=said))
     for protocol in seen.protocols:
         findings += _late(
-            [each for each in seen.replies if each.heard.protocol == protocol and each.heard.status == 200]
+            [each for each in seen.replies if each.heard.protocol == protocol and each.heard.status == 200], fits
         )
-    findings += _cut([each for each in seen.replies if each.heard.status == 200])
+    findings += _cut([each for each in seen.replies if each.heard.status == 200], fits)
     if (stopped := next((each for each in seen.bodies if not each.came), None)) is not None:
         said = f"{stopped.size_bytes:,} bytes: {stopped.answer}"
-        findings.append(finding("PROBE-BODY", said, megabytes=stopped.size_bytes / 1e6))
+        rules = rules_for("body", fits)
+        findings.append(finding("PROBE-BODY", said, rules=rules, megabytes=stopped.size_bytes / 1e6))
     return tuple(findings), fits
 
 
 def _refused(each: Reply) -> Finding:
     heard = each.heard
     said = f"HTTP {heard.status}" if heard.status is not None else heard.detail or heard.end
-    return finding("PROBE-EARLY", f"{each.question}: {said} {error_type(heard.body)}".strip(), said=said)
+    said = f"{said} {error_type(heard.body)}".strip()
+    return finding("PROBE-REFUSED", f"{each.question}: {said}", said=said)
 
 
 def error_type(body: bytes) -> str:
@@ -119,29 +130,40 @@ def error_type(body: bytes) -> str:
     return str(error)[:60]
 
 
-def _late(replies: list[Reply]) -> list[Finding]:
+def _late(replies: list[Reply], fits: tuple[Fit, ...]) -> list[Finding]:
     plain = [each for each in replies if not each.heard.header("content-encoding")]
     packed = [each for each in replies if each.heard.header("content-encoding")]
-    for name, some in (("PROBE-BUFFERED", plain), ("PROBE-COMPRESSION", packed)):
+    kinds: tuple[tuple[str, Symptom, list[Reply]], ...] = (
+        ("PROBE-BUFFERED", "held back", plain),
+        ("PROBE-COMPRESSION", "compression", packed),
+    )
+    for name, symptom, some in kinds:
         if some and all(each.held_back for each in some):
             last = some[-1]
             told = (
                 f"{len(last.events)} events came in {last.batches} goes, {last.events[0][0]:.1f} s after the question"
             )
-            return [finding(name, told, protocol=last.heard.protocol)]
+            return [finding(name, told, rules=rules_for(symptom, fits), protocol=last.heard.protocol)]
     return []
 
 
-def _cut(replies: list[Reply]) -> list[Finding]:
+def _cut(replies: list[Reply], fits: tuple[Fit, ...]) -> list[Finding]:
     whole = [each for each in replies if each.heard.framing == "close"]
-    cut = [each for each in replies if not each.ended_well and not any(name == "error" for _, name in each.events)]
+    cut = [each for each in replies if not each.ended_well and not each.told_error]
     silent = [f"{each.question}: no framing, so that nothing could tell a cut from an end" for each in whole]
     silent += [
         f"{each.question}: it ended without message_stop, and the framing says complete"
         for each in cut
         if each.heard.end in SILENT_ENDS and each not in whole
     ]
-    return [finding("PROBE-SILENT", *silent)] if silent else []
+    seen = [
+        f"{each.question}: without message_stop after {each.heard.end_at_s:.1f} s: "
+        + (each.heard.detail or each.heard.end)
+        for each in cut
+        if each.heard.end not in SILENT_ENDS
+    ]
+    found = [finding("PROBE-SILENT", *silent, rules=rules_for("silent", fits))] if silent else []
+    return [*found, finding("PROBE-CUT", *seen)] if seen else found
 
 
 def report(seen: OneSided, url: str) -> Report:
@@ -183,5 +205,5 @@ def _told(each: Reply) -> str:
     return (
         f"{len(each.events)} events in {each.batches} goes, headers after {heard.head_at_s or 0:.1f} s, all after "
         f"{heard.end_at_s:.1f} s; {pings} pings, the longest silence {each.quietest_s:.1f} s; {heard.framing}{packed}; "
-        + ("whole" if each.ended_well else f"no message_stop ({heard.end})")
+        + ("whole" if each.ended_well else f"no message_stop ({'an error event' if each.told_error else heard.end})")
     )

@@ -4,6 +4,8 @@ Rule: no HTTP. What arrives is stamped in the moment when the loop has it, howev
 """
 
 import asyncio
+import os
+import socket
 import ssl
 from collections import deque
 from collections.abc import Iterator
@@ -211,4 +213,11 @@ def _told(name: str) -> Iterator[None]:
     except ssl.SSLError as problem:
         raise NoRoad(f"TLS with {name} fails: {problem.reason or type(problem).__name__}") from None
     except OSError as problem:
-        raise NoRoad(f"no connection to {name}: {problem.strerror or type(problem).__name__}") from None
+        raise NoRoad(f"no connection to {name}: {_reason(problem)}") from None
+
+
+def _reason(problem: OSError) -> str:
+    """Why, in one clause. asyncio puts the address into the text of its own errors; where a name is none, only that
+    text tells."""
+    known = problem.errno is not None and problem.errno > 0 and not isinstance(problem, socket.gaierror)
+    return os.strerror(problem.errno) if known and problem.errno else problem.strerror or type(problem).__name__
