@@ -51,6 +51,32 @@ def test_fix_writes_what_diff_shows(file: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.tf", 'resource "aws_s3_bucket" "x" {}'),
+        ("nginx.conf", "http {}"),
+        ("haproxy.cfg", "defaults\n  mode http\n"),
+        ("pod.yaml", "apiVersion: v1\nkind: Pod\n"),
+    ],
+)
+def test_where_nothing_is_proxied_nobody_is_told_that_streams_pass(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, text: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    assert lint(path) == 0
+    assert capsys.readouterr().out.startswith("note: nothing to judge: no stream goes through what is here\n")
+
+
+def test_the_ends_of_lines_and_the_mark_of_windows_are_kept(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_bytes(b"\xef\xbb\xbf" + BAD.replace("\n", "\r\n").encode())
+    assert lint("--fix", file) == 0
+    written = file.read_bytes()
+    assert written.startswith(b"\xef\xbb\xbf") and written.count(b"\n") == written.count(b"\r\n")
+    assert b"proxy_buffering off;\r\n" in written
+
+
 def test_diff_tells_what_it_could_not_read_beside(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lint("--diff", file, "none") == 2
     assert capsys.readouterr().err == "midstream lint: none cannot be read: No such file or directory\n"

@@ -1,12 +1,24 @@
 """Edits of lines."""
 
+import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from midstream.doctor.lint.edits import applied, by_file, difference, indent_of, insert_before, replace, write
+from midstream.doctor.lint.edits import (
+    applied,
+    by_file,
+    difference,
+    indent_of,
+    insert_before,
+    raw_lines,
+    replace,
+    write,
+)
 from midstream.doctor.lint.findings import Checked, Edit, Place
+from midstream.doctor.lint.source import marked
 
 LINES = ["a", "    b", "c"]
 
@@ -39,17 +51,39 @@ def test_edits_are_sorted_by_file() -> None:
     }
 
 
-def test_the_difference_is_one_that_patch_takes() -> None:
-    assert difference("/etc/f", ["a", "b"], ["a"]) == "--- a/etc/f\n+++ b/etc/f\n@@ -1,2 +1 @@\n a\n-b\n"
+@pytest.mark.parametrize("text", ["a\nb\nc\n", "a\nb\nc", "a\r\nb\r\nc\r\n", "a\r\nb\nc", "a\n\n"])
+@pytest.mark.parametrize("command", [["patch", "-p1", "--binary"], ["git", "apply"]], ids=lambda words: words[0])
+def test_the_difference_is_one_that_patch_and_git_take(tmp_path: Path, text: str, command: list[str]) -> None:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"no {command[0]} here")
+    path = tmp_path / "f"
+    path.write_bytes(text.encode())
+    before = raw_lines(text)
+    after = applied(before, [*insert_before(["x"], at(1), "new"), Edit("replace", at(2), "other")])
+    subprocess.run(command, cwd=tmp_path, input=difference("f", before, after).encode(), check=True)
+    assert path.read_bytes() == "".join(after).encode()
 
 
-def test_a_file_is_written_through_its_link_with_its_rights_and_line_ends(tmp_path: Path) -> None:
+def test_the_difference_of_a_file_with_a_whole_path_begins_below_the_root() -> None:
+    told = difference("/etc/f", ["a\n", "b\n"], ["a\n"])
+    assert told == "--- a/etc/f\n+++ b/etc/f\n@@ -1,2 +1 @@\n a\n-b\n"
+
+
+def test_each_line_keeps_its_end_and_a_new_one_has_that_of_its_neighbour() -> None:
+    lines = ["a\r\n", "b\n", "c"]
+    edits = [*insert_before(lines, at(1), "x"), *insert_before(lines, at(3), "y"), Edit("replace", at(3), "z")]
+    assert applied(lines, edits) == ["x\r\n", "a\r\n", "b\n", "y\r\n", "z"]
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"])
+def test_a_file_is_written_through_its_link_with_its_rights_and_its_encoding(tmp_path: Path, mark: bytes) -> None:
     real, link = tmp_path / "real", tmp_path / "link"
-    real.write_bytes(b"a\r\nb\r\n")
+    encoding = marked(mark)[1]
+    real.write_bytes(mark + "a\r\nb\n".encode(encoding))
     real.chmod(0o640)
     link.symlink_to(real)
-    write(link, ["a", "x", "b", ""])
-    assert real.read_bytes() == b"a\r\nx\r\nb\r\n" and link.is_symlink()
+    write(link, ["a\r\n", "x\r\n", "b\n"])
+    assert real.read_bytes() == mark + "a\r\nx\r\nb\n".encode(encoding) and link.is_symlink()
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
 

@@ -44,8 +44,9 @@ def test_the_verdict_counts(result: Result) -> None:
 
 
 def test_nothing_found_is_said_as_what_it_means() -> None:
-    assert report(Result(kinds={"a": "nginx"}), Assumptions()).verdict == "streams pass"
-    assert report(Result(kinds={"a": "nginx"}), Assumptions()).severity == "good"
+    assert report(Result(kinds={"a": "nginx"}, judged=1), Assumptions()).verdict == "streams pass"
+    assert report(Result(kinds={"a": "nginx"}, judged=1), Assumptions()).severity == "good"
+    assert report(Result(kinds={"a": "nginx"}), Assumptions()).severity == "note"
 
 
 def test_files_that_could_not_be_checked_are_no_good_news() -> None:

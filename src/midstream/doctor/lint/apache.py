@@ -28,7 +28,7 @@ def check(source: Source, assume: Assumptions) -> Checked:
     if proxying:
         graceful(root, assume, checked)
     else:
-        checked.notes.append(f"{source.name} proxies nothing over HTTP")
+        checked.nothing(f"{source.name} proxies nothing over HTTP")
     return checked
 
 

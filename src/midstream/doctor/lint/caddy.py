@@ -14,6 +14,9 @@ from midstream.doctor.lint.units import said_s, seconds, size_bytes
 
 HONEST_VERSION = "2.8"
 
+# The first version that sends a prompt which it has kept a second time; before, the second try finds it used up.
+RESENDING_VERSION = "2.11"
+
 
 def check(source: Source, assume: Assumptions) -> Checked:
     """Everything that is wrong in a Caddyfile. Raises `Unreadable`."""
@@ -22,13 +25,13 @@ def check(source: Source, assume: Assumptions) -> Checked:
     lines = [line for block in top for line in block.walk()]
     proxies = [line for line in lines if line.name == "reverse_proxy"]
     if not proxies:
-        checked.notes.append(f"{source.name} has no reverse_proxy")
+        checked.nothing(f"{source.name} has no reverse_proxy")
         return checked
     version(proxies[0], assume, checked)
     for proxy in proxies:
         buffers(proxy, checked)
         transport(proxy, assume, checked)
-        retries(proxy, checked)
+        retries(proxy, assume, checked)
     for options in (block for block in top if not block.words):
         server_timeouts(options, checked)
         grace(options, assume, checked)
@@ -71,16 +74,26 @@ def transport(proxy: Line, assume: Assumptions, checked: Checked) -> None:
                 checked.add("CAD-HEADER-TIMEOUT", line.place, f"`{line.told()}`", fix)
 
 
-def retries(proxy: Line, checked: Checked) -> None:
-    """What is sent again."""
+def retries(proxy: Line, assume: Assumptions, checked: Checked) -> None:
+    """What is sent again after an upstream broke off: only what Caddy has kept."""
     tries = [*proxy.here("lb_retries"), *proxy.here("lb_try_duration")]
-    for match in proxy.here("lb_retry_match"):
-        lines = [match, *(match.block or [])]
-        posts = [line for line in lines if "method" in line.words and "POST" in map(str.upper, line.words)]
-        everything = not match.block and len(match.words) == 1
-        if tries and (posts or everything):
-            place = posts[0].place if posts else match.place
-            checked.add("CAD-RETRY-POST", place, f"`{(posts or [match])[0].told()}` with `{tries[0].told()}`")
+    kept = [line for line in proxy.here("request_buffers") if line.words[1:2] != ("0",)]
+    old = assume.before("caddy", RESENDING_VERSION)
+    for line in filter(None, map(_matching_posts, proxy.here("lb_retry_match") if tries else [])):
+        said, severity = f"`{line.told()}` with `{tries[0].told()}`", None
+        if not kept or old:
+            why = f"before {RESENDING_VERSION}" if kept else "without `request_buffers`"
+            said, severity = f"{said}: {why}, no prompt is there to send again", Severity.NOTE
+        elif old is None:
+            said, severity = f"{said} (if this Caddy is {RESENDING_VERSION} or later)", Severity.WARNING
+        checked.add("CAD-RETRY-POST", line.place, said, severity=severity)
+
+
+def _matching_posts(match: Line) -> Line | None:
+    """The line by which a POST is matched: one that names it, or the matcher itself where no method is named."""
+    methods = [line for line in (match, *(match.block or [])) if any("method" in word.lower() for word in line.words)]
+    posts = [line for line in methods if any("POST" in word.upper() for word in line.words)]
+    return next(iter(posts or ([] if methods else [match])), None)
 
 
 def server_timeouts(options: Line, checked: Checked) -> None:

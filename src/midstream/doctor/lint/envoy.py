@@ -39,7 +39,7 @@ def check(source: Source, assume: Assumptions) -> Checked:
             for limit in cluster_idles(value):
                 checked.add("ENV-NOOP-CLUSTER-IDLE", limit.place, f"`{limit.key}: {limit.word}` of a cluster")
     if not routes:
-        checked.notes.append(f"{source.name} has no route to a cluster")
+        checked.nothing(f"{source.name} has no route to a cluster")
     return checked
 
 

@@ -99,6 +99,13 @@ class Checked:
     """What could not be known, each one sentence."""
     files: dict[str, list[str]] = field(default_factory=dict)
     """The lines of every file that was read."""
+    judged: bool = True
+    """Whether there was anything that a stream could go through."""
+
+    def nothing(self, note: str) -> None:
+        """No stream goes through what was read, as far as it is known here."""
+        self.judged = False
+        self.notes.append(note)
 
     def add(
         self, rule: str, place: Place, said: str, edits: Iterable[Edit] = (), severity: Severity | None = None

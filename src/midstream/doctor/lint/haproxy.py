@@ -38,7 +38,7 @@ def check(source: Source, assume: Assumptions) -> Checked:
         hard_stop(sections, assume, checked)
     else:
         reason = "they are in mode tcp, which touches no reply" if backends else "it has no backend with a server"
-        checked.notes.append(f"{source.name} proxies nothing over HTTP: {reason}")
+        checked.nothing(f"{source.name} proxies nothing over HTTP: {reason}")
     return checked
 
 

@@ -28,7 +28,7 @@ def check(source: Source, assume: Assumptions) -> Checked:
             known += 1
             judge(item, assume, checked)
     if not known:
-        checked.notes.append(f"{source.name} has no object that is known here: {', '.join(JUDGES)}")
+        checked.nothing(f"{source.name} has no object that is known here: {', '.join(JUDGES)}")
     return checked
 
 

@@ -23,7 +23,7 @@ def check(source: Source, assume: Assumptions) -> Checked:
     lines = [line.partition("#")[0] for line in source.lines]
     proxy = next((number for number, line in enumerate(lines, 1) if re.match(r"\s*proxy\.server\b", line)), None)
     if proxy is None:
-        checked.notes.append(f"{source.name} has no proxy.server")
+        checked.nothing(f"{source.name} has no proxy.server")
         return checked
     place = Place(source.name, proxy)
     _streaming(lines, place, checked)

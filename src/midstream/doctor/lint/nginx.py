@@ -93,7 +93,7 @@ def check(source: Source, assume: Assumptions) -> Checked:
         if not any(each.name == "http" for each in tree.walk()):
             checked.notes.append(f"{source.name} is a part of a configuration: what http {{}} sets is not known here")
     else:
-        checked.notes.append(f"{source.name} proxies nothing over HTTP")
+        checked.nothing(f"{source.name} proxies nothing over HTTP")
     return checked
 
 

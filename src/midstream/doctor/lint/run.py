@@ -28,6 +28,8 @@ class Result:
     """Each file that was named, and what it is."""
     files: dict[str, list[str]] = field(default_factory=dict)
     """The lines of every file that was read."""
+    judged: int = 0
+    """In how many of the files there was something that a stream could go through."""
 
 
 def lint(names: Iterable[str], assume: Assumptions, wanted: str | None = None) -> Result:
@@ -41,6 +43,7 @@ def lint(names: Iterable[str], assume: Assumptions, wanted: str | None = None) -
             result.problems.append(str(problem))
     for one in _with_context(checked):
         result.notes += one.notes
+        result.judged += one.judged
         result.files |= one.files
         for finding in one.findings:
             if finding.rule.id in allowed(one.files.get(finding.place.file, []), finding.place.line):
@@ -79,7 +82,7 @@ def _same(finding: Finding, others: list[Finding]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One file before and after its edits."""
+    """One file before and after its edits, in lines with their ends."""
 
     name: str
     before: list[str]
@@ -95,8 +98,19 @@ def changes(result: Result) -> list[Change]:
     """What the edits of all findings make of the files."""
     found = []
     for name, some in edits.by_file(result.findings).items():
-        before = result.files[name]
+        before = _raw(name, result.files[name])
         # What was no UTF-8 would be written otherwise than it was read.
         if not any("\ufffd" in line for line in before):
             found.append(Change(name, before, edits.applied(before, some)))
     return found
+
+
+def _raw(name: str, lines: list[str]) -> list[str]:
+    """The lines of a file with their ends, as long as it is what was checked; of stdin with the usual ones."""
+    try:
+        source = read(name)
+    except Unreadable:
+        source = None
+    if source is not None and source.lines == lines:
+        return edits.raw_lines(source.text)
+    return edits.raw_lines("\n".join(lines))

@@ -56,13 +56,17 @@ def decode(name: str, data: bytes) -> Source:
     """The bytes of a file as text. Raises `Unreadable`."""
     if len(data) > FILE_BYTES_MAX:
         raise Unreadable(f"{name} is larger than {FILE_BYTES_MAX >> 20} MiB: that is no configuration")
-    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")):
-        if data.startswith(mark):
-            return Source(name, data.decode(encoding, "replace"))
-    if b"\0" in data:
+    mark, encoding = marked(data)
+    if not mark and b"\0" in data:
         raise Unreadable(f"{name} is not text")
     # What is no UTF-8 stands in comments, as a rule; and else it is a word that no rule knows.
-    return Source(name, data.decode("utf-8", "replace"))
+    return Source(name, data[len(mark) :].decode(encoding, "replace"))
+
+
+def marked(data: bytes) -> tuple[bytes, str]:
+    """The mark that says how a text is encoded, as editors of Windows write it, and the encoding."""
+    marks = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"), (b"\xef\xbb\xbf", "utf-8"))
+    return next(((mark, encoding) for mark, encoding in marks if data.startswith(mark)), (b"", "utf-8"))
 
 
 def allowed(lines: list[str], line: int) -> set[str]:

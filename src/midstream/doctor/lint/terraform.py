@@ -74,7 +74,7 @@ def check(source: Source, assume: Assumptions) -> Checked:
             known += 1
             google_backend(block, blocks, assume, checked)
     if not known:
-        checked.notes.append(f"{source.name} has no resource that is known here")
+        checked.nothing(f"{source.name} has no resource that is known here")
     return checked
 
 

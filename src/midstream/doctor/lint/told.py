@@ -36,7 +36,7 @@ def report(result: Result, assume: Assumptions) -> render.Report:
     return render.Report(
         command="lint",
         subject=", ".join(f"{name} ({kind})" for name, kind in result.kinds.items()),
-        severity="error" if result.problems else render.worst(found),
+        severity="error" if result.problems else render.worst(found) if result.judged or found else "note",
         verdict=_verdict(result),
         facts=tuple(_facts(result, assume)),
         findings=found,
@@ -48,8 +48,10 @@ def _verdict(result: Result) -> str:
     counts = {severity: sum(each.severity is severity for each in result.findings) for severity in Severity}
     told = [f"{count} {severity}{'s' if count > 1 else ''}" for severity, count in counts.items() if count]
     unread = f"; {len(result.problems)} of the files could not be checked" if result.problems else ""
+    if not told and unread:
+        return f"nothing found{unread}" if result.kinds else "no file could be checked"
     if not told:
-        return (f"nothing found{unread}" if result.kinds else "no file could be checked") if unread else "streams pass"
+        return "streams pass" if result.judged else "nothing to judge: no stream goes through what is here"
     return " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told) + unread
 
 

@@ -61,7 +61,7 @@ def _command(source: Source, assume: Assumptions, checked: Checked) -> None:
                 said = f"`{match[0]}`, and a stream may take {said_s(assume.stream_s)}"
                 checked.add("VCL-SEND-TIMEOUT", Place(source.name, number), said)
     if began is None:
-        checked.notes.append(f"{source.name} neither holds VCL nor starts varnishd")
+        checked.nothing(f"{source.name} neither holds VCL nor starts varnishd")
     elif not _SEND_TIMEOUT.search(source.text) and SEND_TIMEOUT_S < assume.stream_s:
         said = f"no `send_timeout`, so a reply has {said_s(SEND_TIMEOUT_S)}"
         checked.add("VCL-SEND-TIMEOUT", Place(source.name, began), said)
