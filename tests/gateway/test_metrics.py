@@ -14,7 +14,7 @@ VIEW = Told(
     draining=True,
     health=Health(ok=False, detail="full", pending_bytes=7, lag_s=1.5),
     states={"anthropic": "open", "bedrock:eu": "closed"},
-    counts=Open(1, 2, 3, 4),
+    counts=Open(1, 2, 3, 4, 5),
 )
 
 
@@ -73,6 +73,7 @@ EXPECTED = {
     "midstream_readers_open": 2,
     "midstream_connections_open": 3,
     "midstream_upstream_connections_open": 4,
+    "midstream_bodies_held_bytes": 5,
     "midstream_draining": 1,
     "midstream_journal_ok": 0,
     "midstream_journal_lag_seconds": 1.5,

@@ -58,6 +58,12 @@ REFUSED: list[tuple[dict[str, Any], dict[str, str], str]] = [
         'under [upstreams."…"]',
     ),
     (
+        {"bodies_bytes_max": 1 << 20},
+        {"bodies_bytes_max": "--bodies-bytes-max"},
+        "--bodies-bytes-max (1,048,576) is less than body_bytes_max (33,554,432), so the largest body would never be "
+        "let in; raise the first, or lower the second",
+    ),
+    (
         {"upstreams": {"bedrok:eu": {}}, "upstream": ("anthropic", "bedrock:eu")},
         FROM_FILE,
         "there is a table for the upstream bedrok:eu, but upstream names only anthropic, bedrock:eu; add it there, or "

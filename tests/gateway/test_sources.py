@@ -78,6 +78,7 @@ def test_a_flag_beats_a_variable_beats_the_file_beats_the_default(tmp_path: Path
     # What would otherwise refuse to go together with some of these values.
     more = {"attempts_total": "100"} if name == "attempts" else {}
     more |= {"attempts": "1"} if name == "attempts_total" else {}
+    more |= {"body_bytes_max": "1024"} if name == "bodies_bytes_max" else {}
     file = in_a_file(tmp_path, written(name, filed)) | more
 
     def expected(text: str) -> object:

@@ -53,6 +53,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "drain_s": "after SIGTERM, let streams finish for so long (default 30)",
         "streams_max": "open streams in all (default 4,000)",
         "streams_per_owner_max": "open streams of one credential (default 1,000)",
+        "bodies_bytes_max": "how much of all requests may be in memory (default 1 GiB)",
     },
     "what is told": {
         "log": "lines on stderr (default auto: text on a terminal, else JSON)",

@@ -108,6 +108,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     body_bytes_max: Annotated[int, size(KIB)] = 32 * MIB
     """Bytes of a request's body; more get a 413. Default 32 MiB: the API's own limit for messages. Uploads of files and
     batches may be larger there (500 and 256 MB): raise it for them."""
+    bodies_bytes_max: Annotated[int, size(KIB)] = GIB
+    """Bytes of all requests' bodies that are in memory at a time, those of running streams included; more get a 503
+    and a `retry-after`. Default 1 GiB: `streams_max` long conversations of 256 KiB, or 32 of the largest bodies, on a
+    machine of 4 GB. Must not be less than `body_bytes_max`."""
     body_idle_s: Annotated[float, seconds()] = 30.0
     """Seconds without a byte of a body that is not complete; then a 408. Default 30: any live upload moves sooner."""
     body_s: Annotated[float, seconds()] = 300.0

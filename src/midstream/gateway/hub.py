@@ -18,7 +18,7 @@ from midstream.gateway.asker import Asker
 from midstream.gateway.endings import Refusal, refusal
 from midstream.gateway.frames import DIALECTS, Wire
 from midstream.gateway.http.heads import Headers
-from midstream.gateway.http.inbound import Response
+from midstream.gateway.http.inbound import Bodies, Response
 from midstream.gateway.http.outbound import Pool
 from midstream.gateway.kept import Kept
 from midstream.gateway.owners import same
@@ -76,6 +76,7 @@ class Stream:
 
     __slots__ = (
         "asker",
+        "body_bytes",
         "created_at",
         "head",
         "hub",
@@ -90,6 +91,7 @@ class Stream:
     def __init__(self, hub: "Hub", head: Head, asker: Asker, key: bytes, model: str, created_at: float) -> None:
         self.hub, self.head, self.asker, self.key, self.model = hub, head, asker, key, model
         self.created_at = created_at
+        self.body_bytes = 0
         self.readers: tuple[Reader, ...] = ()
         self.producer: Producer | None = None
         self.leaving: asyncio.TimerHandle | None = None
@@ -151,6 +153,7 @@ class Hub:
     routing: Routing
     pool: Pool
     observer: Observer
+    bodies: Bodies
     running: dict[str, Stream] = field(default_factory=dict)
     _closing: dict[str, Stream] = field(default_factory=dict)
     """Streams that have ended, while the journal does not hold their end yet: who comes back finds them here."""
@@ -210,6 +213,8 @@ class Hub:
 
     def _stream(self, id: str, call: Call, asker: Asker, key: bytes, created_at: float, *, adopted: bool) -> Stream:
         stream = Stream(self, Head(id, call.wire), asker, key, call.model, created_at)
+        stream.body_bytes = len(call.raw or b"")
+        self.bodies.hold(stream.body_bytes)
         self.running[id] = stream
         self._by_key[key] = (*self._by_key.get(key, ()), stream)
         self._owners[asker.owner] += 1
@@ -246,6 +251,7 @@ class Hub:
     def closed(self, stream: Stream) -> None:
         """The journal holds the end of a stream: from now on it is read as one that is over."""
         del self._closing[stream.id]
+        self.bodies.release(stream.body_bytes)
         self.journal.unsubscribe(stream.id, stream.told)
         self._by_key[stream.key] = left = tuple(other for other in self._by_key[stream.key] if other is not stream)
         if not left:

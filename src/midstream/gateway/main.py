@@ -15,8 +15,8 @@ from typing import Any
 from midstream.gateway.boot import Lobby
 from midstream.gateway.breaker import Breaker
 from midstream.gateway.config import Settings
+from midstream.gateway.http.inbound import Bodies, Server
 from midstream.gateway.http.inbound import Limits as HttpLimits
-from midstream.gateway.http.inbound import Server
 from midstream.gateway.http.outbound import Pool, PoolLimits
 from midstream.gateway.http.proxies import Proxies
 from midstream.gateway.hub import Hub, Limits
@@ -63,7 +63,8 @@ class Gateway:
             proxies=Proxies.from_env(environ),
         )
         watching = Watching(settings, [upstream.name for upstream in upstreams], breakers, journal)
-        hub = Hub(_limits(settings, watching.metrics.totals), journal, routing, pool, watching)
+        bodies = Bodies(settings.bodies_bytes_max)
+        hub = Hub(_limits(settings, watching.metrics.totals), journal, routing, pool, watching, bodies)
         lobby = Lobby(hub, journal)
         own_too = settings.listen.loopback and not settings.pass_credentials
         plane = DataPlane(
@@ -76,7 +77,7 @@ class Gateway:
             own_too,
             watching.metrics.refused,
         )
-        server = Server(plane.handle, _http_limits(settings))
+        server = Server(plane.handle, _http_limits(settings), bodies)
         return cls(settings, journal, hub, lobby, server, watching, plane)
 
     async def start(self) -> None:
@@ -191,6 +192,7 @@ def _http_limits(settings: Settings) -> HttpLimits:
         head_bytes=settings.head_bytes_max,
         head_s=settings.head_s,
         body_bytes=settings.body_bytes_max,
+        bodies_bytes=settings.bodies_bytes_max,
         body_idle_s=settings.body_idle_s,
         body_total_s=settings.body_s,
         keep_alive_s=settings.keep_alive_s,

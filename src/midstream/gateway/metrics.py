@@ -154,6 +154,7 @@ def _gauges(view: View) -> Iterator[Metric]:
         ("readers_open", "Readers of streams.", opened.readers),
         ("connections_open", "Connections of clients.", opened.connections),
         ("upstream_connections_open", "Connections to upstreams.", opened.upstream_connections),
+        ("bodies_held_bytes", "Bytes of requests that are held, of bodies_bytes_max.", opened.bodies_bytes),
         ("draining", "Whether the gateway is about to end.", view.draining),
         ("journal_ok", "Whether the journal can be written.", health.ok),
         ("journal_lag_seconds", "For how long the oldest record waits to be durable.", health.lag_s),

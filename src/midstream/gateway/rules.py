@@ -19,6 +19,12 @@ def check_rules(settings: Settings, labels: Mapping[str, str]) -> None:
     named = {name: labels.get(name, name) for name in Settings.__struct_fields__}
     _check_addresses(settings, named)
     _check_upstreams(settings, labels, named)
+    if settings.bodies_bytes_max < settings.body_bytes_max:
+        raise SettingsError(
+            f"{named['bodies_bytes_max']} ({settings.bodies_bytes_max:,}) is less than {named['body_bytes_max']} "
+            f"({settings.body_bytes_max:,}), so the largest body would never be let in; raise the first, or lower the "
+            "second"
+        )
 
 
 def _check_addresses(settings: Settings, named: Mapping[str, str]) -> None:

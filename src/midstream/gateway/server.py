@@ -12,7 +12,7 @@ from midstream.gateway.boot import Lobby
 from midstream.gateway.credentials import only_credentials
 from midstream.gateway.endings import Refusal, refusal
 from midstream.gateway.http.heads import Headers
-from midstream.gateway.http.inbound import Request, Response
+from midstream.gateway.http.inbound import Refused, Request, Response
 from midstream.gateway.hub import Hub, head_of
 from midstream.gateway.owners import Owners, same
 from midstream.gateway.passthrough import pass_on
@@ -50,7 +50,14 @@ class DataPlane:
     """Told the status of every request that is refused here."""
 
     async def handle(self, request: Request, response: Response) -> None:
-        """One request."""
+        """One request. Raises `Refused`, for a body that does not come or may not."""
+        try:
+            await self._answer(request, response)
+        except Refused as refused:
+            self.on_refused(refused.status)
+            raise
+
+    async def _answer(self, request: Request, response: Response) -> None:
         target = target_of(request.method, request.path)
         if isinstance(target, Refusal):
             return self._refuse(response, target)

@@ -59,6 +59,8 @@ class Open(msgspec.Struct, frozen=True):
     connections: int = 0
     """Of clients."""
     upstream_connections: int = 0
+    bodies_bytes: int = 0
+    """Held of the bodies of requests."""
 
 
 def reasons_not_ready(view: View) -> list[str]:

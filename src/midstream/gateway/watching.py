@@ -131,8 +131,8 @@ class Watching:
     def open_counts(self) -> Open:
         if self._hub is None or self._gateway is None:
             return Open()
-        hub = self._hub
-        return Open(len(hub.running), hub.readers, self._gateway.server.connections, hub.pool.connections)
+        hub, connections = self._hub, self._gateway.server.connections
+        return Open(len(hub.running), hub.readers, connections, hub.pool.connections, hub.bodies.held_bytes)
 
     def journal_health(self) -> Health:
         return self._journal.health

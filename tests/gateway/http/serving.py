@@ -217,7 +217,7 @@ def serving(
         ready.set()
         await done.wait()
         await server.aclose()
-        assert server.connections == server.responses == 0
+        assert server.connections == server.responses == server.bodies.held_bytes == 0
 
     def work() -> None:
         with asyncio.Runner(loop_factory=loop_factory) as runner:

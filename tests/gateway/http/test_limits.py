@@ -10,7 +10,9 @@ from midstream.gateway.http.limits import (
     BodyTooLarge,
     HeadTooLarge,
     Limits,
+    Overloaded,
     Refused,
+    TooManyBodies,
     TooSlow,
     envelope,
 )
@@ -25,11 +27,15 @@ from midstream.gateway.http.limits import (
         (BodyTooLarge(1024), 413, "request_too_large"),
         (TooSlow("no"), 408, "timeout_error"),
         (BodyTimeout(), 408, "timeout_error"),
+        (Overloaded("no"), 503, "overloaded_error"),
+        (TooManyBodies(), 503, "overloaded_error"),
     ],
     ids=lambda value: type(value).__name__,
 )
 def test_every_refusal_has_its_status_and_its_type(refused: Refused, status: int, kind: str) -> None:
     assert (refused.status, refused.kind, str(refused)) == (status, kind, refused.message)
+    # Only what passes by itself is worth another try.
+    assert (refused.retry_after_s is None) == (status != 503)
 
 
 def test_an_envelope_is_the_apis() -> None:
@@ -41,3 +47,4 @@ def test_an_envelope_is_the_apis() -> None:
 
 def test_a_body_may_be_as_large_as_the_apis() -> None:
     assert Limits().body_bytes == 32 << 20
+    assert Limits().bodies_bytes >= Limits().body_bytes

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from midstream.gateway.http.limits import BadRequest, BodyTimeout, BodyTooLarge, ClientGone, Limits
+from midstream.gateway.http.bodies import Bodies
+from midstream.gateway.http.limits import BadRequest, BodyTimeout, BodyTooLarge, ClientGone, Limits, TooManyBodies
 from midstream.gateway.http.parser import Head
 from midstream.gateway.http.request import BODY_HELD_BYTES_MAX, Request
 
@@ -27,10 +28,12 @@ class Wire:
         self.asked.append("read on")
 
 
-def make(limits: Limits | None = None, *, length: int | None = None, expects: bool = False) -> tuple[Request, Wire]:
+def make(
+    limits: Limits | None = None, *, length: int | None = None, expects: bool = False, bodies: Bodies | None = None
+) -> tuple[Request, Wire]:
     wire = Wire()
     head = Head("POST", "/a%2fb/?c=d?e", [(b"host", b"a")], False, length, length is None, True, expects)
-    return Request(head, wire, limits or Limits(), "127.0.0.1"), wire
+    return Request(head, wire, limits or Limits(), bodies or Bodies(1 << 20), "127.0.0.1"), wire
 
 
 def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -225,3 +228,101 @@ def test_a_reader_that_is_cancelled_leaves_nothing_behind() -> None:
         assert await request.body(10) == b"abc"
 
     run(story)
+
+
+def test_a_body_is_counted_from_its_arrival_until_its_handler_is_done() -> None:
+    async def story() -> None:
+        bodies = Bodies(10)
+        request, _ = make(bodies=bodies)
+        request.arrived(b"abcd")
+        request.arrived(b"ef")
+        request.finished()
+        assert bodies.held_bytes == 6
+        assert await request.body(10) == b"abcdef"
+        assert bodies.held_bytes == 6
+        request.close()
+        assert bodies.held_bytes == 0
+
+    run(story)
+
+
+def test_a_piece_is_counted_until_the_next_one_is_asked_for() -> None:
+    async def story() -> None:
+        bodies = Bodies(10)
+        request, _ = make(bodies=bodies)
+        request.arrived(b"abcd")
+        chunks = request.chunks()
+        assert await anext(chunks) == b"abcd"
+        assert bodies.held_bytes == 4
+        asyncio.get_running_loop().call_soon(request.arrived, b"ef")
+        assert await anext(chunks) == b"ef"
+        assert bodies.held_bytes == 2
+        # Who stops in the middle has nothing of it any more, whenever the iterator is thrown away.
+        request.close()
+        await chunks.aclose()  # type: ignore[attr-defined]
+        assert bodies.held_bytes == 0
+
+    run(story)
+
+
+def test_who_works_on_a_piece_when_the_next_one_is_refused_lets_it_go_once() -> None:
+    async def story() -> None:
+        bodies = Bodies(10)
+        request, _ = make(bodies=bodies)
+        request.arrived(b"a" * 6)
+        chunks = request.chunks()
+        assert await anext(chunks) == b"a" * 6
+        request.arrived(b"b" * 5)
+        with pytest.raises(TooManyBodies):
+            await anext(chunks)
+        request.close()
+        assert bodies.held_bytes == 0
+
+    run(story)
+
+
+def test_who_is_beyond_the_limit_of_all_hears_so_and_what_comes_behind_is_not_held() -> None:
+    async def story() -> None:
+        bodies = Bodies(10)
+        announced, wire = make(length=11, expects=True, bodies=bodies)
+        with pytest.raises(TooManyBodies):
+            await announced.body(100)
+        assert wire.asked == []
+        request, _ = make(bodies=bodies)
+        request.arrived(b"a" * 6)
+        request.arrived(b"b" * 5)
+        request.arrived(b"c")
+        # So that nobody else who arrives in this moment has to fail, too.
+        assert bodies.held_bytes == 0
+        with pytest.raises(TooManyBodies):
+            await request.body(100)
+        request.close()
+        assert bodies.held_bytes == 0
+
+    run(story)
+
+
+def test_what_has_arrived_already_is_not_counted_twice() -> None:
+    async def story() -> None:
+        request, _ = make(length=10, bodies=Bodies(10))
+        request.arrived(b"a" * 9)
+        asyncio.get_running_loop().call_soon(request.arrived, b"b")
+        asyncio.get_running_loop().call_soon(request.finished)
+        assert len(await request.body(10)) == 10
+
+    run(story)
+
+
+def test_what_nobody_reads_any_more_is_let_go_and_read_on() -> None:
+    bodies = Bodies(1 << 20)
+    request, wire = make(bodies=bodies)
+    request.arrived(b"a" * (BODY_HELD_BYTES_MAX + 1))
+    request.close()
+    request.arrived(b"b" * (BODY_HELD_BYTES_MAX + 1))
+    assert wire.asked == ["hold back", "read on"] and bodies.held_bytes == 0
+    broken, its_wire = make(bodies=bodies)
+    broken.arrived(b"a" * (BODY_HELD_BYTES_MAX + 1))
+    broken.fail(BadRequest("no"))
+    broken.close()
+    # What follows a body that makes no sense is not read: its connection is about to end.
+    assert its_wire.asked == ["hold back"] and bodies.held_bytes == 0

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
+from midstream.gateway.http.bodies import Bodies
 from midstream.gateway.http.limits import LINGER_BYTES_MAX, ClientGone, Limits, Refused, TooSlow
 from midstream.gateway.http.parser import Head, RequestParser
 from midstream.gateway.http.request import Request
@@ -29,6 +30,7 @@ class Host(Protocol):
     """The server that a connection belongs to."""
 
     limits: Limits
+    bodies: Bodies
     leaving: bool
     """Whether no further request is wanted."""
 
@@ -155,7 +157,7 @@ class Connection(asyncio.Protocol):
         self._keeps_alive = head.keeps_alive
         peer = self._transport.get_extra_info("peername")
         address = str(peer[0]) if isinstance(peer, tuple) else ""
-        self._request = Request(head, self, self._host.limits, address)
+        self._request = Request(head, self, self._host.limits, self._host.bodies, address)
         self._response = Response(self, http_1_0=head.http_1_0, bodiless=head.method == "HEAD")
         self._response.writable = self._writable
         self._host.asked(self, self._request, self._response)

@@ -8,6 +8,7 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable
 
+from midstream.gateway.http.bodies import Bodies
 from midstream.gateway.http.connection import Connection
 from midstream.gateway.http.limits import (
     BadRequest,
@@ -15,6 +16,7 @@ from midstream.gateway.http.limits import (
     BodyTooLarge,
     ClientGone,
     Limits,
+    Overloaded,
     Refused,
     envelope,
 )
@@ -23,6 +25,7 @@ from midstream.gateway.http.response import Response
 
 __all__ = [
     "BadRequest",
+    "Bodies",
     "BodyTimeout",
     "BodyTooLarge",
     "ClientGone",
@@ -57,8 +60,10 @@ _LOOK_S = 0.02
 class Server:
     """Listens, and runs a handler for each request."""
 
-    def __init__(self, handler: Handler, limits: Limits | None = None) -> None:
+    def __init__(self, handler: Handler, limits: Limits | None = None, bodies: Bodies | None = None) -> None:
         self.limits = limits or Limits()
+        self.bodies = bodies or Bodies(self.limits.bodies_bytes)
+        """What is held of the bodies of its requests. Another one than its own where somebody holds them for longer."""
         self.leaving = False
         """Whether the server is draining or closed: every response is the last of its connection."""
         self._handler = handler
@@ -131,7 +136,7 @@ class Server:
         self._refused.add(connection)
         if len(self._refused) > REFUSED_AT_ONCE_MAX:
             connection.drop()
-        return Refused(503, "overloaded_error", "The gateway has as many connections as it may have.")
+        return Overloaded("The gateway has as many connections as it may have.")
 
     def closed(self, connection: Connection) -> None:
         """Count it no longer."""
@@ -158,6 +163,8 @@ class Server:
             # Its text may hold what a client or an upstream wrote.
             LOG.error("a handler failed with %s", type(problem).__name__)
             response.refuse(Refused(500, "api_error", "The gateway failed at this request."))
+        finally:
+            request.close()
 
 
 async def _until(condition: Callable[[], bool], seconds: float) -> None:

@@ -21,6 +21,8 @@ class Limits:
     """From the first byte of a request, or from the connection, to the end of its head: one packet, in earnest."""
     body_bytes: int = 32 << 20
     """What the API itself takes."""
+    bodies_bytes: int = 1 << 30
+    """Held of all bodies together: 32 of the largest at a time, beside which a small machine still has memory."""
     body_idle_s: float = 30.0
     """Between two pieces of a body that is waited for."""
     body_total_s: float = 300.0
@@ -53,6 +55,8 @@ class Refused(Exception):
         self.kind = kind
         """The API's ``error.type``."""
         self.message = message
+        self.retry_after_s: int | None = None
+        """When to try again, where that is of use."""
 
 
 class BadRequest(Refused):
@@ -88,6 +92,25 @@ class BodyTimeout(TooSlow):
 
     def __init__(self) -> None:
         super().__init__("The body of the request did not arrive in time.")
+
+
+OVERLOADED_RETRY_AFTER_S = 5
+"""Bodies are let go as streams end, and those last a quarter of a minute; an SDK tries twice more, so ten seconds."""
+
+
+class Overloaded(Refused):
+    """There is no room for now. 503 and not 529, the API's own: proxies and load balancers know that one, too."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(503, "overloaded_error", message)
+        self.retry_after_s = OVERLOADED_RETRY_AFTER_S
+
+
+class TooManyBodies(Overloaded):
+    """All bodies together would be longer than the limit."""
+
+    def __init__(self) -> None:
+        super().__init__("The gateway holds as many bytes of requests as it may; try again when some have ended.")
 
 
 class ClientGone(Exception):

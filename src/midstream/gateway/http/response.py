@@ -140,6 +140,8 @@ class Response:
             return
         self._until_close = True
         headers = [(b"content-type", b"application/json")]
+        if problem.retry_after_s is not None:
+            headers.append((b"retry-after", b"%d" % problem.retry_after_s))
         self.send(problem.status, headers, envelope(problem.kind, problem.message))
 
     # --- told by the connection ---
