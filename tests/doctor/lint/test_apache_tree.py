@@ -45,6 +45,13 @@ def test_includes_are_read_once_where_they_stand(tmp_path: Path) -> None:
     assert len(checked.notes) == 2 and "includes no, which is not here" in checked.notes[0]
 
 
+def test_a_file_that_is_included_in_two_places_counts_in_both(tmp_path: Path) -> None:
+    (tmp_path / "a.conf").write_text("Timeout 7")
+    host = "<VirtualHost *>\nInclude a.conf\n</VirtualHost>\n"
+    root, _ = tree_of(f"ServerRoot {tmp_path}\n{host}{host}")
+    assert [len(section.here("Timeout")) for section in root.sections] == [1, 1]
+
+
 @pytest.mark.parametrize("text", ["<a>", "</a>", "<a>\n</b>"])
 def test_what_is_no_configuration_is_one_sentence(text: str) -> None:
     with pytest.raises(Unreadable, match="is not Apache configuration"):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from midstream.doctor.lint import nginx_tree
-from midstream.doctor.lint.findings import Checked
+from midstream.doctor.lint.findings import Checked, Edit
 from midstream.doctor.lint.nginx_tree import Directive, Tree, parse
 from midstream.doctor.lint.source import Source, Unreadable, read
 
@@ -47,6 +47,52 @@ def test_an_include_stands_where_it_is_included_and_keeps_its_own_lines(tmp_path
     assert server.setting("gzip") is not None
     assert named(tree, "listen").place.file.endswith("inner")
     assert len(checked.files) == 3 and checked.notes == []
+
+
+def test_a_file_that_is_included_in_two_places_counts_in_both(tmp_path: Path) -> None:
+    (tmp_path / "stream.inc").write_text("proxy_buffering off;")
+    text = "server { location /a { include stream.inc; } location /b { include stream.inc; } }"
+    tree, checked = tree_of(text, str(tmp_path / "nginx.conf"))
+    places = [each for each in tree.walk() if each.name == "location"]
+    assert [bool(each.here("proxy_buffering")) for each in places] == [True, True] and checked.notes == []
+
+
+DUMP = """\
+nginx: the configuration file /etc/nginx/nginx.conf syntax is ok
+# configuration file /etc/nginx/nginx.conf:
+http {
+  gzip on;
+  include conf.d/*.conf;
+  include mime.types;
+}
+
+# configuration file /etc/nginx/conf.d/a.conf:
+server {
+  include /etc/nginx/snippets/x.inc;
+}
+
+# configuration file /etc/nginx/snippets/x.inc:
+listen 1;
+# configuration file /etc/nginx/conf.d/sub/b.conf:
+nobody { includes this; }
+"""
+
+
+def test_what_nginx_prints_of_itself_is_read_as_its_files_with_their_lines() -> None:
+    tree, checked = tree_of(DUMP, "dump.txt")
+    server = named(tree, "server")
+    assert (server.place.file, server.place.line) == ("/etc/nginx/conf.d/a.conf", 1)
+    assert server.setting("gzip") is not None
+    assert named(tree, "listen").place.file == "/etc/nginx/snippets/x.inc"
+    assert not any(each.name == "nobody" for each in tree.walk())
+    assert checked.notes == ["dump.txt is what `nginx -T` prints: --fix and --diff need the files themselves"]
+    checked.add("NGX-GZIP", server.place, "", [Edit("delete", server.place)])
+    assert checked.findings[0].edits == ()
+
+
+def test_a_comment_that_looks_like_a_dump_makes_none() -> None:
+    tree, checked = tree_of("user x;\n# configuration file /etc/nginx/nginx.conf:\nhttp { }")
+    assert named(tree, "user").place.line == 1 and checked.notes == []
 
 
 def test_files_that_include_each_other_are_read_once(tmp_path: Path) -> None:

@@ -95,3 +95,8 @@ def test_any_text_is_a_tree_or_one_sentence(text: str) -> None:
             read(Source("x", text))
         except Unreadable as problem:
             assert "\n" not in str(problem)
+
+
+def test_a_template_is_told_to_be_one() -> None:
+    with pytest.raises(Unreadable, match=r"a\.yaml:\d is neither YAML nor JSON.*render it first"):
+        documents(Source("a.yaml", "kind: Ingress\nmetadata:\n  {{- with .Values.x }}\n  annotations: x\n"))

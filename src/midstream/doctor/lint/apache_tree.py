@@ -67,20 +67,23 @@ class Section:
 class _Reading:
     checked: Checked
     folder: Path
-    seen: set[Path] = field(default_factory=set)
+    open: list[Path]
+    """What is being read, from the outside in: a file that includes itself would never end."""
+    files: int = 0
+    """How many were read so far, each as often as it is included."""
 
 
 def parse(source: Source, checked: Checked) -> Section:
     """The sections of a file. Raises `Unreadable`."""
     root = Section("the server", None)
-    reading = _Reading(checked, Path(source.name).parent)
+    reading = _Reading(checked, Path(source.name).parent, [Path(source.name).absolute()])
     _read(source, root, reading)
     return root
 
 
 def _read(source: Source, root: Section, reading: _Reading) -> None:
     reading.checked.files[source.name] = source.lines
-    reading.seen.add(Path(source.name).absolute())
+    reading.files += 1
     # The names of open sections; one that is open to what is around it adds no section.
     at, open_names = root, [""]
     for text, number in _lines(source):
@@ -124,12 +127,16 @@ def _include(pattern: str, name: str, place: Place, at: Section, reading: _Readi
     if not matching and name.lower() == "include":
         reading.checked.notes.append(f"{place.file}:{place.line} includes {pattern}, which is not here")
     for path in map(Path, sorted(matching)):
-        if path.absolute() in reading.seen or len(reading.seen) >= FILES_MAX or not path.is_file():
+        # In as many places as it is included in, but not in itself.
+        if path.absolute() in reading.open or reading.files >= FILES_MAX or not path.is_file():
             continue
+        reading.open.append(path.absolute())
         try:
             _read(read(str(path)), at, reading)
         except Unreadable as problem:
             reading.checked.notes.append(f"{place.file}:{place.line} includes what cannot be read: {problem}")
+        finally:
+            reading.open.pop()
 
 
 def _lines(source: Source) -> Iterator[tuple[str, int]]:

@@ -102,6 +102,9 @@ class Checked:
     judged: bool = True
     """Whether there was anything that a stream could go through."""
 
+    fixable: bool = True
+    """Whether what was read are the files themselves."""
+
     def nothing(self, note: str) -> None:
         """No stream goes through what was read, as far as it is known here."""
         self.judged = False
@@ -113,4 +116,5 @@ class Checked:
         """A finding; the same one at the same place counts once."""
         known = rules()[rule]
         if not any(old.rule.id == rule and old.place == place for old in self.findings):
-            self.findings.append(Finding(known, place, said, severity or known.severity, tuple(edits)))
+            edits = tuple(edits) if self.fixable else ()
+            self.findings.append(Finding(known, place, said, severity or known.severity, edits))

@@ -3,6 +3,7 @@
 Rule: a setting means what the nearest level says; whoever asks gets the directive that says it, so that it has a line.
 """
 
+import fnmatch
 import glob
 import re
 from collections.abc import Iterator
@@ -13,8 +14,11 @@ from typing import Any
 from midstream.doctor.lint.findings import Checked, Place
 from midstream.doctor.lint.source import Source, Unreadable, read
 
-# More than any server has; a pattern may match a folder that is not meant.
+# More than any server has; a pattern may match a folder that is not meant, and a file be included in many places.
 FILES_MAX = 1000
+
+# What stands before each file in what ``nginx -T`` prints.
+_DUMPED = re.compile(r"(?m)^# configuration file (?P<name>/[^\n]{0,1000}):$\n?")
 
 # What every nginx ships, and what says nothing about streams.
 _SHIPPED = {"mime.types", "fastcgi_params", "fastcgi.conf", "uwsgi_params", "scgi_params", "proxy_params"}
@@ -68,7 +72,12 @@ class Tree:
 
     root: Directive
     checked: Checked
-    seen: set[Path] = field(default_factory=set)
+    files: int = 1
+    """How many were read so far, each as often as it is included."""
+    dump: dict[str, str] | None = None
+    """The files of ``nginx -T``, by their paths: nothing is read then."""
+    open: list[Path] = field(default_factory=list)
+    """What is being read, from the outside in: a file that includes itself would never end."""
 
     def walk(self) -> Iterator[Directive]:
         """Every directive, but for those that are not about HTTP."""
@@ -81,11 +90,28 @@ class Tree:
 
 def parse(source: Source, checked: Checked) -> Tree:
     """The tree of a file. Raises `Unreadable`."""
-    tree = Tree(Directive("", (), Place(source.name, 1), None, []), checked)
+    dump = dumped(source.text)
+    if dump:
+        checked.fixable = False
+        checked.notes.append(f"{source.name} is what `nginx -T` prints: --fix and --diff need the files themselves")
+        name, text = next(iter(dump.items()))
+        source = Source(name, text)
+    tree = Tree(Directive("", (), Place(source.name, 1), None, []), checked, dump=dump)
     main = Path(source.name)
-    tree.seen.add(main.absolute())
+    tree.open.append(main.absolute())
     tree.root.block = _directives(source, tree, tree.root, main.parent)
     return tree
+
+
+def dumped(text: str) -> dict[str, str] | None:
+    """The files in what ``nginx -T`` prints, by their paths, the main one first; ``None`` if it is none."""
+    marks = list(_DUMPED.finditer(text.replace("\r\n", "\n")))
+    # Its own words about the test may stand before.
+    before = text[: marks[0].start()].split("\n") if marks else ["none"]
+    if any(line.strip() and not line.startswith("nginx: ") for line in before):
+        return None
+    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    return {mark["name"]: text[mark.end() : end] for mark, end in zip(marks, ends, strict=True)}
 
 
 def _directives(source: Source, tree: Tree, parent: Directive, folder: Path) -> list[Directive]:
@@ -116,25 +142,40 @@ def _built(parsed: list[dict[str, Any]], name: str, tree: Tree, parent: Directiv
 
 
 def _included(at: Directive, tree: Tree, parent: Directive, folder: Path) -> Iterator[Directive]:
-    for path in _paths(at.value, folder, at, tree.checked):
-        if path.absolute() in tree.seen:
+    for path in _paths(at, folder, tree):
+        # In as many places as it is included in, but not in itself.
+        if path.absolute() in tree.open:
             continue
-        if len(tree.seen) >= FILES_MAX:
+        if tree.files >= FILES_MAX:
             tree.checked.notes.append(f"{at.place.file}:{at.place.line}: only the first {FILES_MAX} files were read")
             return
-        tree.seen.add(path.absolute())
+        tree.files += 1
+        tree.open.append(path.absolute())
         try:
-            yield from _directives(read(str(path)), tree, parent, folder)
+            source = read(str(path)) if tree.dump is None else Source(str(path), tree.dump[str(path)])
+            yield from _directives(source, tree, parent, folder)
         except Unreadable as problem:
             tree.checked.notes.append(f"{at.place.file}:{at.place.line} includes what cannot be read: {problem}")
+        finally:
+            tree.open.pop()
 
 
-def _paths(pattern: str, folder: Path, at: Directive, checked: Checked) -> list[Path]:
+def _paths(at: Directive, folder: Path, tree: Tree) -> list[Path]:
     """What a pattern matches below the folder of the main file; a part of a configuration is looked up higher, too."""
+    pattern = at.value
     for base in (folder, *list(folder.absolute().parents)[:2]):
-        found = [Path(path) for path in sorted(glob.glob(str(base / pattern)))]
+        if tree.dump is not None:
+            found = [Path(path) for path in tree.dump if _matches(path, str(base / pattern))]
+        else:
+            found = [path for each in sorted(glob.glob(str(base / pattern))) if (path := Path(each)).is_file()]
         if found:
-            return [path for path in found if path.is_file()]
+            return found
     if not glob.has_magic(pattern) and Path(pattern).name not in _SHIPPED:
-        checked.notes.append(f"{at.place.file}:{at.place.line} includes {pattern}, which is not here")
+        tree.checked.notes.append(f"{at.place.file}:{at.place.line} includes {pattern}, which is not here")
     return []
+
+
+def _matches(path: str, pattern: str) -> bool:
+    """Whether a shell would find the path by the pattern: a star is no slash."""
+    parts, wanted = path.split("/"), pattern.split("/")
+    return len(parts) == len(wanted) and all(map(fnmatch.fnmatchcase, parts, wanted))

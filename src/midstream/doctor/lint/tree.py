@@ -101,7 +101,9 @@ def documents(source: Source) -> list[Value]:
         # The one in C is several times as fast.
         nodes = list(yaml.compose_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     except yaml.YAMLError as problem:
-        raise Unreadable(f"{source.name}:{_line_of(problem)} is neither YAML nor JSON: {_reason_of(problem)}") from None
+        why = "; it holds template marks, {{ … }}: render it first (helm template)" if "{{" in source.text else ""
+        told = f"{source.name}:{_line_of(problem)} is neither YAML nor JSON: {_reason_of(problem)}{why}"
+        raise Unreadable(told) from None
     except (ValueError, RecursionError) as problem:
         raise Unreadable(f"{source.name} is neither YAML nor JSON: {problem!s:.100}") from None
     return [Value(node, Place(source.name, node.start_mark.line + 1)) for node in nodes]
