@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from midstream.cli.diagnose import _how_far
 from midstream.cli.main import main
 from tests.wire import begin, say, sse, start, text, whole
 
@@ -70,3 +71,13 @@ def test_misuse_is_one_sentence(words: list[str], sentence: str, capsys: pytest.
     assert main(["diagnose", *words], COMMANDS) == 2
     err = capsys.readouterr().err
     assert sentence in err and err.count("\n") == 1
+
+
+def test_how_far_it_has_read_is_told_of_a_file_and_of_a_pipe_only_the_time(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(b"x" * 4_000_000)
+    with path.open("rb", buffering=0) as file:
+        line = _how_far(file)
+        file.read(1_000_000)
+        assert line(3.0) == "reading: 25% of 4 MB, 3 s"
+    assert _how_far(io.BytesIO(b"x"))(3.0) == "reading: 3 s"

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from midstream.cli import Misuse, Unable
+from midstream.cli.progress import Progress
 from midstream.doctor.check import diagnostics
 from midstream.doctor.check.reach import reach
 from midstream.doctor.check.run import SDK_READ_S, compared, report
@@ -101,7 +102,8 @@ def _reached() -> tuple[dict[str, str], tuple[Finding, ...]]:
         to = target(url).at("/v1/messages")
     except NotAnAddress as problem:
         raise Misuse(f"ANTHROPIC_BASE_URL: {problem}") from None
-    return asyncio.run(reach(to))
+    with Progress(lambda elapsed_s: f"asking {to.authority}: {elapsed_s:.0f} s", sys.stderr):
+        return asyncio.run(reach(to))
 
 
 def _other(path: Path) -> diagnostics.Diagnostics:

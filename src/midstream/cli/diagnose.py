@@ -5,10 +5,14 @@ Rule: it parses, calls and prints; what is found out is `midstream.doctor.diagno
 
 import argparse
 import contextlib
+import os
+import stat
 import sys
+from collections.abc import Callable
 from typing import BinaryIO
 
 from midstream.cli import Misuse
+from midstream.cli.progress import Progress
 from midstream.doctor.diagnose.run import examine
 from midstream.doctor.diagnose.tell import is_healthy, report_of
 from midstream.doctor.render import show
@@ -45,10 +49,28 @@ def run(args: argparse.Namespace) -> int:
     if args.at is not None and args.at < 0:
         raise Misuse("--at is a number of bytes, 0 or more")
     with contextlib.ExitStack() as stack:
-        examined = examine(_opened(args.file, stack), at=args.at)
+        file = _opened(args.file, stack)
+        stack.enter_context(Progress(_how_far(file), sys.stderr))
+        examined = examine(file, at=args.at)
     subject = "standard input" if args.file == "-" else args.file
     show(report_of(examined, subject, show=args.show), sys.stdout, as_json=args.json, short=args.short)
     return 0 if is_healthy(examined) else 1
+
+
+def _how_far(file: BinaryIO) -> Callable[[float], str]:
+    """How much of it is read; of a pipe nobody knows."""
+    try:
+        number = file.fileno()
+        size = os.fstat(number).st_size if stat.S_ISREG(os.fstat(number).st_mode) else 0
+    except (OSError, ValueError):
+        size = 0
+
+    def line(elapsed_s: float) -> str:
+        # Asked of the descriptor, for the file object is at work in another thread.
+        part = f"{os.lseek(number, 0, os.SEEK_CUR) / size:.0%} of {size / 1e6:,.0f} MB, " if size else ""
+        return f"reading: {part}{elapsed_s:.0f} s"
+
+    return line
 
 
 def _opened(name: str, stack: contextlib.ExitStack) -> BinaryIO:

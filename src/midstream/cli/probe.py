@@ -8,11 +8,11 @@ import asyncio
 import contextlib
 import os
 import sys
-import time
 from dataclasses import replace
 
 from midstream.cli import Misuse, Unable
 from midstream.cli.faults import PROBE_TOKEN_VARIABLE
+from midstream.cli.progress import Progress
 from midstream.doctor.probe import onesided, told, verdicts
 from midstream.doctor.probe.asking import Asking, NoFarEnd
 from midstream.doctor.probe.keyed import MODEL, Keyed
@@ -95,8 +95,9 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         if args.far_end is not None:
             stack.enter_context(_far_end(args.far_end, asking.token))
-        progress = stack.enter_context(contextlib.closing(Progress(up_to_s)))
-        found = _probed(asking, plan, progress, args.url)
+        said = _Said(up_to_s)
+        stack.enter_context(said.progress)
+        found = _probed(asking, plan, said, args.url)
     return _shown(args, found)
 
 
@@ -118,13 +119,14 @@ def _keyed(args: argparse.Namespace, to: Target) -> Report:
         to = to.at("/v1/messages")
     headers = tuple(_header(text) for text in args.header)
     keyed = Keyed(to, key, args.model, headers, insecure=args.insecure, quick=args.quick)
-    with contextlib.closing(Progress(KEYED_S)) as progress:
-        return onesided.report(asyncio.run(keyed.probe(progress.say)), args.url)
+    said = _Said(KEYED_S)
+    with said.progress:
+        return onesided.report(asyncio.run(keyed.probe(said.say)), args.url)
 
 
-def _probed(asking: Asking, plan: Plan, progress: "Progress", url: str) -> Report:
+def _probed(asking: Asking, plan: Plan, said: "_Said", url: str) -> Report:
     try:
-        seen = asyncio.run(probe(asking, plan, progress.say))
+        seen = asyncio.run(probe(asking, plan, said.say))
     except NoFarEnd as problem:
         raise Unable(
             f"no far end answers there: {problem}. Start one behind the same proxies with `midstream faults --probe`,"
@@ -133,25 +135,21 @@ def _probed(asking: Asking, plan: Plan, progress: "Progress", url: str) -> Repor
     return told.report(seen, verdicts.judge(seen), url)
 
 
-class Progress:
-    """What is being done, on stderr: one line that changes at a terminal, a line each elsewhere."""
+class _Said:
+    """What is being done, with how long it has been and will be about."""
 
     def __init__(self, lasts_s: float) -> None:
         self._lasts_s = lasts_s
-        self._begun_at = time.monotonic()
-        self._redraws = sys.stderr.isatty()
+        self._text = "asking"
+        self.progress = Progress(self._line, sys.stderr)
 
     def say(self, text: str) -> None:
-        """Tell it, with how long it has been and will be about."""
-        line = f"{time.monotonic() - self._begun_at:4.0f} of about {self._lasts_s + 5:.0f} s: {text}"
-        print(
-            f"\r\x1b[K{line}" if self._redraws else line, file=sys.stderr, end="" if self._redraws else "\n", flush=True
-        )
+        """Tell it now."""
+        self._text = text
+        self.progress.tell()
 
-    def close(self) -> None:
-        """Leave the line as if nothing had been there."""
-        if self._redraws:
-            print("\r\x1b[K", file=sys.stderr, end="", flush=True)
+    def _line(self, elapsed_s: float) -> str:
+        return f"{elapsed_s:4.0f} of about {self._lasts_s + 5:.0f} s: {self._text}"
 
 
 def _target(url: str, proxy: str | None) -> Target:
