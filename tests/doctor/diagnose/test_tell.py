@@ -40,6 +40,18 @@ def test_a_cut_by_a_limit_names_the_limit_its_owner_and_the_setting() -> None:
         assert words in told
 
 
+def test_whoever_stands_on_the_way_may_have_been_set_to_the_length_of_somebody_elses_default() -> None:
+    told = to_text(report(SAID, How.INCOMPLETE, at_s=6.0), 200)
+    assert "limits of that length: httpx" in told
+    assert "nginx stands on the way: 60 s, unless it was set otherwise" in told
+    assert "nginx: `proxy_read_timeout`" in told
+
+
+def test_a_limit_of_curls_is_told_to_be_its_own() -> None:
+    told = to_text(report(SAID, How.TIMEOUT, at_s=6.0, code=28), 200)
+    assert "curl ended it by a limit of its own" in told and "`--max-time`" in told and "httpx" not in told
+
+
 def test_the_error_code_of_a_reset_names_who_sends_it() -> None:
     assert "nginx, Apache, Envoy" in to_text(report(SAID, How.STREAM_RESET, code=2), 200)
 

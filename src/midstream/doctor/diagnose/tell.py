@@ -18,6 +18,9 @@ from midstream.recovery.history import fit
 TOLD_MAX = 10
 """Streams of one file of which findings are told: the ill ones first. All are in the JSON."""
 
+CURL_TIMED_OUT = 28
+"""curl's exit status for a time limit of its own."""
+
 _ENDS = {
     How.UNKNOWN: "the recording ends, and does not say why",
     How.CLEAN: "cleanly, as its framing says",
@@ -137,9 +140,16 @@ def _fix(one: Diagnosis, name: str, fix: str) -> str:
     suspected = one.suspected
     if name not in ("idle-limit", "total-limit", "client-timeout") or suspected is None:
         return fix
-    limits = suspected.named or suspected.known or suspected.set_by
+    if _was_curls(one):
+        return f"{fix} Here it was curl's: `--max-time`, or `--speed-time`."
+    limits = suspected.named or (*suspected.known, *suspected.set_by)
     settings = [f"{limit.whose}: `{limit.setting}`" for limit in limits if limit.setting]
     return f"{fix} Candidates: {'; '.join(settings[:6])}." if settings else fix
+
+
+def _was_curls(one: Diagnosis) -> bool:
+    """Whether curl gave up, by its own exit status."""
+    return one.finished is not None and one.finished.how is How.TIMEOUT and one.finished.code == CURL_TIMED_OUT
 
 
 def _evidence(one: Diagnosis, name: str) -> list[str]:
@@ -148,10 +158,17 @@ def _evidence(one: Diagnosis, name: str) -> list[str]:
         what = "nothing came for" if suspected.kind == "idle" else "the reply was cut after"
         seen.append(f"{what} {suspected.seconds:.1f} s")
         whose = [f"{limit.whose} ({limit.seconds:g} s, {limit.known})" for limit in suspected.known]
-        seen.append(
-            f"limits of that length: {', '.join(whose)}" if whose else "no default that is known: it was set so"
-        )
+        if _was_curls(one):
+            seen.append("curl ended it by a limit of its own")
+        else:
+            seen.append(
+                f"limits of that length: {', '.join(whose)}" if whose else "no default that is known: it was set so"
+            )
         seen += [f"the reply itself names {limit.whose}" for limit in suspected.named]
+        seen += [
+            f"{limit.whose} stands on the way: {limit.seconds:g} s, unless it was set otherwise"
+            for limit in suspected.set_by[:3]
+        ]
         if suspected.kind == "idle" and one.timing is not None:
             seen.append(f"the longest silence before was {one.timing.longest_silence_s:.1f} s")
     if finished is not None and finished.code in WHO_RESETS and finished.how is How.STREAM_RESET:

@@ -73,8 +73,10 @@ def _limit(kind: Kind, seconds: float, how: How, hints: str) -> Suspected:
     found = matching(seconds, kind, hints)
     # A client's own limit ends a stream that somebody else records only where that client is a hop on the way.
     known = [limit for limit in found if limit.client is ours] or ([] if ours else found)
-    others = [] if known else settings_on_the_way(kind, hints)
-    return Suspected(kind, seconds, tuple(known), tuple(others), tuple(settings_on_the_way(kind, hints, known)))
+    named = settings_on_the_way(kind, hints, known)
+    # Whoever is seen on the way may have been set to any length.
+    others = [] if named or ours else settings_on_the_way(kind, hints)
+    return Suspected(kind, seconds, tuple(known), tuple(others), tuple(named))
 
 
 def is_batched(timing: Timing, events: int) -> bool:
