@@ -18,6 +18,9 @@ from tests.proxies.programs import require
 
 STARTS_MAX = 3
 
+# Apache kills its children after nine seconds.
+CHILDREN_S = 15.0
+
 APACHE_MODULES = "mpm_event authz_core env setenvif proxy proxy_http ratelimit filter deflate buffer".split()
 
 
@@ -60,12 +63,12 @@ def _caddy(text: str, folder: Path, port: int) -> tuple[str, ...]:
 
 
 def _apache(text: str, folder: Path, port: int) -> tuple[str, ...]:
-    """With the modules of Debian, as one process: its children would outlive it."""
+    """With the modules of Debian, as one process: its children would outlive it. Only a parent stops gracefully."""
     modules = "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in APACHE_MODULES)
     places = f"ServerName test\nPidFile {folder}/pid\nErrorLog {folder}/error.log\nMutex file:{folder}\nUser www-data"
     listen = "" if re.search(r"^Listen ", text, re.MULTILINE) else f"Listen 127.0.0.1:{port}"
     (folder / "apache.conf").write_text(f"{modules}\n{places}\n{listen}\n{text}")
-    return ("-X", "-f", f"{folder}/apache.conf")
+    return (*(["-D", "FOREGROUND"] if _has_children(text) else ["-X"]), "-f", f"{folder}/apache.conf")
 
 
 def _envoy(text: str, folder: Path, port: int) -> tuple[str, ...]:
@@ -99,13 +102,26 @@ PROGRAMS = {
     "lighttpd": Program("lighttpd", _lighttpd),
     "varnish": Program("varnishd", _varnish),
 }
+"""The proxies that `midstream config` writes for."""
+
+NEWER = {"caddy 2.11": Program("caddy 2.11", _caddy)}
+"""Versions that do otherwise, beside those of Debian."""
+
+
+def _program(kind: str) -> Program:
+    return NEWER[kind] if kind in NEWER else PROGRAMS[kind]
+
+
+def _has_children(text: str) -> bool:
+    """Whether a configuration is run by several processes, of which the first takes the others along if it is asked."""
+    return "master_process on" in text or "GracefulShutdownTimeout" in text
 
 
 @functools.cache
 def program_version(kind: str) -> tuple[int, ...]:
     """Which version of a proxy this is. Skips the test where there is none."""
-    program = PROGRAMS[kind].name
-    options = {"caddy": ["version"], "envoy": ["--version"], "varnishd": ["-V"]}
+    program = _program(kind).name
+    options = {"caddy": ["version"], "caddy 2.11": ["version"], "envoy": ["--version"], "varnishd": ["-V"]}
     run = [str(require(program)), *options.get(program, ["-v"])]
     done = subprocess.run(run, capture_output=True, text=True, timeout=30, check=False)
     found = re.search(r"(\d+)\.(\d+)\.(\d+)", done.stdout + done.stderr)
@@ -126,7 +142,7 @@ def behind_process(
     kind: str, text: str, upstream_port: int, second_port: int = 0
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """The same with its process, which the test may stop."""
-    program = PROGRAMS[kind]
+    program = _program(kind)
     path = require(program.name)
     with tempfile.TemporaryDirectory(prefix=f"{kind}-", ignore_cleanup_errors=True) as folder_name:
         folder, log = Path(folder_name), Path(folder_name) / f"{kind}.log"
@@ -137,7 +153,7 @@ def behind_process(
                 yield f"http://127.0.0.1:{port}", process
             finally:
                 # One with workers of its own takes them along only if it is asked.
-                processes.end(process, politely_s=5.0 if "master_process on" in text else 0.0)
+                processes.end(process, politely_s=CHILDREN_S if _has_children(text) else 0.0)
 
 
 def _started(path: Path, program: Program, text: str, folder: Path, log: Path) -> tuple["subprocess.Popen[bytes]", int]:

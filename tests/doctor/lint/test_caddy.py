@@ -40,6 +40,9 @@ def test_a_version_that_no_line_cures_is_named(version: str | None, severity: Se
         ("lb_retry_match {\nmethod POST\n}", None),
         ("lb_retries 3\nlb_retry_match {\nmethod GET\n}", None),
         ("lb_try_duration 3s\nlb_retry_match", "CAD-RETRY-POST"),
+        ("lb_retries 3\nlb_retry_match {\npath /v1/*\n}", "CAD-RETRY-POST"),
+        ("lb_retries 3\nlb_retry_match {\npath /v1/*\nmethod GET\n}", None),
+        ('lb_retries 3\nlb_retry_match {\nexpression `{method} == "GET"`\n}', None),
     ],
 )
 def test_a_line_counts_where_it_does_something(inside: str, rule: str | None) -> None:
@@ -53,3 +56,19 @@ def test_without_a_proxy_nothing_is_judged() -> None:
 
 def test_a_size_that_cannot_be_read_is_not_judged() -> None:
     assert rules_of(checked(":80 {\nrequest_body {\nmax_size\nmax_size x\n}\nreverse_proxy y\n}")) == []
+
+
+@pytest.mark.parametrize(
+    ("buffers", "version", "severity"),
+    [
+        ("request_buffers 1MB", "2.11.7", Severity.ERROR),
+        ("request_buffers 1MB", None, Severity.WARNING),
+        ("request_buffers 1MB", "2.10.2", Severity.NOTE),
+        ("request_buffers 0", "2.11.7", Severity.NOTE),
+        ("", "2.11.7", Severity.NOTE),
+    ],
+)
+def test_a_prompt_is_sent_again_only_where_it_is_kept(buffers: str, version: str | None, severity: Severity) -> None:
+    text = proxy(f"lb_retries 3\n{buffers}\nlb_retry_match {{\nmethod POST\n}}")
+    found = [each for each in checked(text, version).findings if each.rule.id == "CAD-RETRY-POST"]
+    assert [each.severity for each in found] == [severity]

@@ -173,7 +173,7 @@ def is_cut_by(number: signal.Signals, kind: str, text: str) -> bool:
         streams.send(line)
         received = b""
         while received.count(b"event: ") < 5:
-            received += line.recv(65_536)
+            received += streams.piece(line)
         process.send_signal(number)
         ended = threading.Event()
 

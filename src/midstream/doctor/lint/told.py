@@ -6,6 +6,7 @@ Rule: nothing is decided here; the words are the rules'.
 from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
+from urllib.parse import quote
 
 from midstream._version import __version__
 from midstream.doctor import render
@@ -116,7 +117,8 @@ def _sarif_rule(rule: Rule) -> dict[str, Any]:
 
 
 def _sarif_result(each: Finding, order: list[str]) -> dict[str, Any]:
-    artifact = {"uri": PurePath(each.place.file).as_posix()}
+    # A reference, in which a name with a space, a colon or a `#` would be another.
+    artifact = {"uri": quote(PurePath(each.place.file).as_posix(), errors="surrogateescape")}
     told = {
         "ruleId": each.rule.id,
         "ruleIndex": order.index(each.rule.id),
