@@ -94,3 +94,10 @@ def test_what_makes_no_sense_is_one_sentence_and_status_2(
         monkeypatch.setenv(name, value)
     status, out, err = told(capsys, *arguments)
     assert (status, out) == (2, "") and words in err and err.count("\n") == 1
+
+
+def test_a_file_that_cannot_be_written_is_misuse_and_no_finding(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    status, out, err = told(capsys, "-o", str(tmp_path / "none" / "a.json"))
+    assert (status, out) == (2, "") and "cannot be written: No such file or directory" in err

@@ -195,3 +195,13 @@ def test_every_command_of_the_table_says_what_it_is_for(path: str, capsys: pytes
         main([name, "--help"])
     assert left.value.code == OK
     assert capsys.readouterr().out.startswith(f"usage: midstream {name}")
+
+
+@pytest.mark.parametrize("name", ["explain", "diagnose", "record", "lint", "config", "probe", "check"])
+def test_the_help_of_the_doctor_fits_a_terminal_of_80_columns(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []

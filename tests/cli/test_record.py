@@ -44,6 +44,19 @@ def test_without_a_name_the_recording_gets_one(tmp_path: Path) -> None:
     assert asked["method"] == "POST" and asked["headers"] == {"content-type": "application/json"}
 
 
+def test_two_recordings_of_one_second_do_not_get_in_each_others_way(tmp_path: Path) -> None:
+    with FaultServer("ok") as server:
+        for _ in range(3):
+            assert main(["record", f"{server.url}/v1/messages", "-d", ASKED], COMMANDS) == 0
+    assert len(list(tmp_path.glob("recording-*.jsonl"))) == 3
+
+
+def test_where_nothing_can_be_written_nothing_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("none/a.jsonl", str(tmp_path)):
+        assert main(["record", "http://127.0.0.1:1/", "-f", "-o", name], COMMANDS) == 2
+        assert f"{name} cannot be written" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(shutil.which("curl") is None and os.environ.get("CI") != "true", reason="curl is not installed")
 def test_curl_leaves_with_its_own_status(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with FaultServer("cut-fin@event=9") as server:

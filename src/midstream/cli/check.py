@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from midstream.cli import Misuse, Unable
+from midstream.cli import Misuse
 from midstream.cli.progress import Progress
 from midstream.doctor.check import diagnostics
 from midstream.doctor.check.reach import reach
@@ -33,20 +33,26 @@ _PROBED_BYTES_MAX = 1 << 20
 
 _EPILOG = """\
 examples:
-  midstream check                                in CI, before the tests that stream
-  midstream check --reach -o diagnostics.json    for support: what this machine is, without secrets
-  midstream check --compare diagnostics.json     works there, dies here: what differs
-  midstream probe URL --json > path.json; midstream check --probe path.json
+  in CI, before the tests that stream
+    midstream check
+  for support: what this machine is, without secrets
+    midstream check --reach -o diagnostics.json
+  works there, dies here: what differs
+    midstream check --compare diagnostics.json
+  timeouts of this side against the limits of a path
+    midstream probe URL --json > path.json; midstream check --probe path.json
 
-Nothing leaves this machine without --reach, which asks the API one question without a key.
-exit status: 0 nothing known against it (notes are no fault), 1 findings, 2 misuse; 1 if anything differs.
+Nothing leaves this machine without --reach, which asks the API one question
+without a key.
+exit status: 0 nothing known against it (notes are no fault), 1 findings,
+2 misuse; with --compare 1 if anything differs.
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.description = "Looks at what is installed and set on this machine; no key, no network unless asked for."
+    parser.description = "Looks at what is installed and set on this machine; no key, no network unless\nasked for."
     parser.epilog = _EPILOG
     parser.add_argument("--reach", action="store_true", help="also whether the API (or ANTHROPIC_BASE_URL) answers")
     parser.add_argument(
@@ -68,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             diagnostics.write(args.output, here)
         except OSError as problem:
-            raise Unable(f"{args.output} cannot be written: {problem.strerror}") from None
+            raise Misuse(f"{args.output} cannot be written: {problem.strerror}") from None
     if there is not None:
         found = compared(here, there, str(args.compare))
     else:

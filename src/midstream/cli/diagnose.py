@@ -21,14 +21,20 @@ NAME = "diagnose"
 HELP = "what became of a recorded stream: where it ended, why, and what is left"
 
 _EPILOG = """\
-it reads server-sent events and AWS event streams, as they came over the wire: bare, with HTTP headers, as `curl -i` or
-`curl -v` prints them, in chunks, compressed; HAR files; and the timed recordings of `midstream record`.
+it reads server-sent events and AWS event streams, as they came over the wire:
+bare, with HTTP headers, as `curl -i` or `curl -v` prints them, in chunks,
+compressed; HAR files; and the timed recordings of `midstream record`.
 
-exit status: 0 every stream in it is complete and healthy; 1 something was found; 2 misuse.
+exit status: 0 every stream in it is complete and healthy; 1 something was
+found; 2 misuse.
 
 examples:
-  curl -sN -i https://api.anthropic.com/v1/messages … > reply.txt;  midstream diagnose reply.txt
-  midstream record -o reply.jsonl -- curl https://api.anthropic.com/v1/messages …;  midstream diagnose reply.jsonl
+  curl -sN -i https://api.anthropic.com/v1/messages … > reply.txt
+  midstream diagnose reply.txt
+
+  midstream record -o reply.jsonl -- curl -sN https://…/v1/messages …
+  midstream diagnose reply.jsonl
+
   midstream diagnose --json - < reply.sse
 """
 

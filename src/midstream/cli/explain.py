@@ -24,15 +24,16 @@ _BYTES_MAX = 4 * TEXT_CHARS_MAX
 
 _EPILOG = """\
 what can be explained:
-  an exception or a whole traceback        midstream explain 'httpx.ReadTimeout'
-  an error of the API, as text or JSON     midstream explain '{"type":"error","error":{"type":"overloaded_error"}}'
-  an HTTP status                           midstream explain 524          (or 'HTTP 529')
-  how curl ended                           midstream explain 'curl: (18)' (or 'exit 56')
-  a log line of a proxy, or the log        midstream explain /var/log/nginx/error.log
-  whatever a program says                  python app.py 2>&1 | midstream explain
+  an exception or a traceback   midstream explain 'httpx.ReadTimeout'
+  an error of the API           midstream explain '{"type":"overloaded_error"}'
+  an HTTP status                midstream explain 524           (or 'HTTP 529')
+  how curl ended                midstream explain 'curl: (18)'  (or 'exit 56')
+  a proxy's log, or a line      midstream explain /var/log/nginx/error.log
+  whatever a program says       python app.py 2>&1 | midstream explain
 
-exit status: 0 explained, 1 no entry fits, 2 misuse. Nothing leaves this machine, and no key is needed.
-What is read stops at a mebibyte: of a longer file its end. Secrets in what is shown are removed.
+exit status: 0 explained, 1 no entry fits, 2 misuse. Nothing leaves this
+machine, and no key is needed. What is read stops at a mebibyte: of a longer
+file its end. Secrets in what is shown are removed.
 """
 
 
@@ -40,8 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = (
-        "Takes what a broken stream left behind and says what it means, why it happens, what to check first,\n"
-        "how to cure it, and how to know that the cure worked. The surest explanation comes first."
+        "Takes what a broken stream left behind and says what it means, why it happens,\n"
+        "what to check first, how to cure it, and how to know that the cure worked. The\n"
+        "surest explanation comes first."
     )
     parser.epilog = _EPILOG
     parser.add_argument("text", nargs="*", metavar="TEXT|FILE|-", help="a text, a file that holds it, or - for stdin")

@@ -24,8 +24,9 @@ HELP = "what the configuration of a proxy does to a stream, line by line"
 HEALTHY, FOUND, MISUSED = 0, 1, 2
 
 _DESCRIPTION = """\
-Reads the configuration of proxies and load balancers, follows what it includes and inherits, and says which lines
-break a streamed reply, which are missing, and which do nothing."""
+Reads the configuration of proxies and load balancers, follows what it includes
+and inherits, and says which lines break a streamed reply, which are missing,
+and which do nothing."""
 
 _EPILOG = """\
 kinds of file, recognised by their name and content:
@@ -34,7 +35,8 @@ kinds of file, recognised by their name and content:
 a comment at a line, or at the one before it, allows what stands there:
   proxy_read_timeout 600s;   # midstream: allow NGX-READ-TIMEOUT-LONG
 
-exit status: 0 streams pass (notes may be left), 1 errors or warnings, 2 a file that cannot be checked, or misuse.
+exit status: 0 streams pass (notes may be left), 1 errors or warnings, 2 a file
+that cannot be checked, or misuse.
 
 examples:
   midstream lint /etc/nginx/nginx.conf --nginx-version 1.26.3
@@ -50,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = _DESCRIPTION
     parser.epilog = _EPILOG.format(kinds="\n".join(f"  {kind.name:14} {kind.title}" for kind in kinds.KINDS))
     parser.add_argument("files", nargs="*", metavar="FILE", help="configuration files; - is stdin")
-    parser.add_argument("--as", dest="kind", choices=kinds.NAMES, help="what the files are")
+    parser.add_argument("--as", dest="kind", choices=kinds.NAMES, metavar="KIND", help="what the files are, see below")
     for program, title in PROGRAMS.items():
         parser.add_argument(f"--{program}-version", metavar="VERSION", help=f"the version of {title} that reads them")
     parser.add_argument(

@@ -38,18 +38,22 @@ UP_TO_S, QUICK_UP_TO_S, QUICK_MARGIN_S = 130.0, 16.0, 6.0
 KEYED_S = 15.0
 
 _EPILOG = f"""\
-two-ended: a far end of midstream's stands where the service stands, behind the same proxies,
+two-ended: a far end of midstream's stands where the service stands, behind the
+same proxies, and plays the streams that it is asked for
   there   midstream faults --probe --port 8788
   here    midstream probe https://that.very.path/v1/messages
-and plays the streams that it is asked for. Or both ends on this machine, with a proxy in between that sends what it
-gets to port 8788:
+or both ends on this machine, with a proxy in between that sends what it gets
+to port 8788
   midstream probe http://127.0.0.1:8080 --far-end 127.0.0.1:8788
-When the far end is not on the loopback it has a token; both ends read it from {TOKEN_VARIABLE}.
+When the far end is not on the loopback it has a token; both ends read it from
+{TOKEN_VARIABLE}.
 
-one-ended, of the API itself or a gateway to it: three short replies, some hundred tokens; limits are not looked for
+one-ended, of the API itself or a gateway to it: three short replies, some
+hundred tokens; limits are not looked for
   midstream probe https://api.anthropic.com --key-env ANTHROPIC_API_KEY
 
-exit status: 0 healthy (notes are no illness), 1 findings or no far end, 2 misuse. Progress goes to stderr.
+exit status: 0 healthy (notes are no illness), 1 findings or no far end,
+2 misuse. Progress goes to stderr.
 """
 
 
@@ -57,8 +61,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = (
-        "Sends known streams along a path and compares what left with what came: delivered at once or in\n"
-        "batches, and why; limits on silence and on the whole; what a cut looks like; sizes; which proxies fit."
+        "Sends known streams along a path and compares what left with what came:\n"
+        "delivered at once or in batches, and why; limits on silence and on the whole;\n"
+        "what a cut looks like; sizes; which proxies fit."
     )
     parser.epilog = _EPILOG
     parser.add_argument("url", metavar="URL", help="where a client would send its question")

@@ -21,16 +21,20 @@ BODY_BYTES_MAX = 64 << 20
 """Of a request from a file: twice the largest that the API takes."""
 
 _EPILOG = """\
-the recording holds the reply as it came, byte for byte, with the time of each part, and how it ended. It holds no
-credentials: the values of headers such as x-api-key, authorization and set-cookie are left out. The request's body is
-not kept.
+the recording holds the reply as it came, byte for byte, with the time of each
+part, and how it ended. It holds no credentials: the values of headers such as
+x-api-key, authorization and set-cookie are left out, and so is what looks like
+a key in the URL. The request's body is not kept.
 
-with `-- curl …` the command does what it would have done, and its exit status is this command's; --include,
---no-buffer and --show-error are added to it. The reply goes to standard output as usual.
+with `-- curl …` the command does what it would have done, and its exit status
+is this command's; --include, --no-buffer and --show-error are added to it. The
+reply goes to standard output as usual.
 
 examples:
-  midstream record -o reply.jsonl -- curl -sN https://api.anthropic.com/v1/messages -H "x-api-key: $KEY" -d @body.json
-  midstream record http://127.0.0.1:8787/v1/messages -H "x-api-key: any" -d @body.json -o reply.jsonl
+  midstream record -o reply.jsonl -- curl -sN \\
+      https://api.anthropic.com/v1/messages -H "x-api-key: $KEY" -d @body.json
+  midstream record -o reply.jsonl http://127.0.0.1:8787/v1/messages \\
+      -H "x-api-key: any" -d @body.json
 """
 
 
@@ -39,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
     bounds = Bounds()
-    parser.usage = "midstream record [-o FILE] (URL [-H HEADER] [-d DATA|@FILE] | -- curl …)"
+    parser.usage = "midstream record [-o FILE] (URL [-H HEADER] [-d DATA] | -- curl …)"
     parser.add_argument("words", nargs="*", metavar="URL | -- curl …", help="what to ask, or the curl command to run")
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write it (default recording-<time>.jsonl)")
     parser.add_argument("-f", "--force", action="store_true", help="write over a file that is there")
@@ -63,12 +67,15 @@ def run(args: argparse.Namespace) -> int:
     bounds = Bounds(seconds=args.seconds, idle_s=args.idle)
     is_url = args.words[0].lower().startswith(("http://", "https://"))
     question = _question(args) if is_url else None
-    path = Path(args.output or f"recording-{datetime.now(UTC):%Y%m%d-%H%M%S}.jsonl")
+    path = Path(args.output) if args.output else _free(Path(f"recording-{datetime.now(UTC):%Y%m%d-%H%M%S}.jsonl"))
     with contextlib.ExitStack() as stack:
         try:
             out = stack.enter_context(path.open("w" if args.force else "x", encoding="utf-8", errors="surrogatepass"))
         except FileExistsError:
             raise Misuse(f"{path} is there already; --force writes over it") from None
+        except (OSError, ValueError) as problem:
+            reason = getattr(problem, "strerror", None) or problem
+            raise Misuse(f"{args.output or path} cannot be written: {reason}") from None
         writer = Writer(out)
         try:
             with Progress(writer, sys.stderr):
@@ -82,6 +89,12 @@ def run(args: argparse.Namespace) -> int:
             raise Misuse(str(problem)) from None
         print(f"recorded {told_end(writer)}; now: midstream diagnose {path}", file=sys.stderr)
     return status
+
+
+def _free(first: Path) -> Path:
+    """The name, with a number where two recordings begin in one second."""
+    names = [first, *(first.with_stem(f"{first.stem}-{number}") for number in range(2, 100))]
+    return next((path for path in names if not path.exists()), first)
 
 
 def _question(args: argparse.Namespace) -> asking.Question:
