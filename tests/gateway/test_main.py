@@ -7,9 +7,13 @@ import json
 import logging
 import os
 import signal
+import sqlite3
+import stat
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,7 +22,8 @@ from midstream.faults.reply import Reply
 from midstream.faults.server import FaultServer
 from midstream.gateway import main
 from midstream.gateway.main import Gateway
-from midstream.gateway.schema import Address
+from midstream.gateway.owners import key_file
+from midstream.gateway.schema import Address, SettingsError
 from midstream.journal.port import JournalError
 from midstream.journal.sqlite import SqliteJournal
 from tests.gateway.client import ask, text_of
@@ -89,6 +94,79 @@ def test_a_journal_that_two_would_write_is_refused(tmp_path: Path) -> None:
             other = Gateway.build(settings("http://127.0.0.1:1", journal=path), {})
             with pytest.raises(JournalError):
                 await other.start()
+
+    run(story)
+
+
+def newer(path: Path) -> None:
+    async def story() -> None:
+        journal = SqliteJournal(path)
+        await journal.start()
+        await journal.aclose()
+
+    run(story)
+    path.with_name(f"{path.name}-lock").unlink()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+
+def somebody_elses(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE t (x)")
+
+
+NO_JOURNALS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "newer": (newer, "was written by a newer midstream (journal version 99, this one knows 1); run that version"),
+    "somebody else's": (somebody_elses, "is a database, but no journal of midstream; name another file"),
+    "a text": (lambda path: path.write_text("text\n" * 999), "it is no journal of midstream; name another file"),
+    "a directory": (lambda path: path.mkdir(), "is a directory; name a file in it"),
+    "a link": (lambda path: path.symlink_to("/dev/null"), "make it readable and writable for the user that"),
+}
+
+
+@pytest.mark.parametrize(("make", "sentence"), NO_JOURNALS.values(), ids=NO_JOURNALS)
+def test_a_journal_that_is_refused_is_left_as_it_is_and_nothing_stands_beside_it(
+    tmp_path: Path, make: Callable[[Path], object], sentence: str
+) -> None:
+    path = tmp_path / "j.sqlite3"
+    make(path)
+    before = path.stat()
+
+    async def story() -> None:
+        with pytest.raises(JournalError) as told:
+            await Gateway.build(settings("http://127.0.0.1:1", journal=path), {}).start()
+        assert sentence in str(told.value) and "\n" not in str(told.value)
+
+    run(story)
+    after = path.stat()
+    assert (after.st_mode, after.st_size, after.st_mtime_ns) == (before.st_mode, before.st_size, before.st_mtime_ns)
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_bad_key_is_told_before_there_is_a_journal(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite3"
+    key_file(path).write_bytes(b"short")
+    key_file(path).chmod(0o600)
+
+    async def story() -> None:
+        with pytest.raises(SettingsError, match="does not hold 32 bytes"):
+            Gateway.build(settings("http://127.0.0.1:1", journal=path), {})
+
+    run(story)
+    assert [each.name for each in tmp_path.iterdir()] == [key_file(path).name]
+
+
+def test_the_folder_of_a_journal_is_made_for_its_owner_alone_or_told_of(tmp_path: Path) -> None:
+    async def story() -> None:
+        path = tmp_path / "a" / "b" / "j.sqlite3"
+        gateway = Gateway.build(settings("http://127.0.0.1:1", journal=path), {})
+        await gateway.start()
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        assert {each.name for each in path.parent.iterdir()} >= {path.name, key_file(path).name}
+        await gateway.aclose()
+        below_a_file = path / "c" / "j.sqlite3"
+        with pytest.raises(JournalError, match="is no directory; create it first"):
+            await Gateway.build(settings("http://127.0.0.1:1", journal=below_a_file), {}).start()
 
     run(story)
 

@@ -72,7 +72,11 @@ def test_hashes_are_compared_whole() -> None:
 def test_a_missing_key_is_made_for_its_owner_alone_and_read_ever_after(tmp_path: Path) -> None:
     path = key_file(tmp_path / "state" / "journal.sqlite3")
     assert path.name == "journal.sqlite3.key"
+    path.parent.mkdir()
     made = Owners.load(path)
+    assert not path.exists()  # there may be no journal that it would be for
+    made.keep()
+    made.keep()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600 and path.stat().st_size == KEY_BYTES
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     assert Owners.load(path).owner_of_client("a") == made.owner_of_client("a")
@@ -90,7 +94,9 @@ def test_of_two_gateways_that_make_the_key_at_once_the_first_ones_counts(
         link(fresh, target)
 
     monkeypatch.setattr(os, "link", beaten)
-    assert Owners.load(path).owner_of_client("a") == Owners(KEY).owner_of_client("a")
+    owners = Owners.load(path)
+    owners.keep()
+    assert owners.owner_of_client("a") == Owners(KEY).owner_of_client("a")
     assert [each.name for each in tmp_path.iterdir()] == ["key"]
 
 
@@ -116,7 +122,13 @@ def test_a_bad_key_file_is_one_sentence(tmp_path: Path) -> None:
         )
     with pytest.raises(SettingsError) as told:
         Owners.load(tmp_path)
-    assert str(told.value) == f"the key file {tmp_path} cannot be read: Is a directory"
-    with pytest.raises(SettingsError) as told:
-        Owners.load(Path("/proc/none/key"))
-    assert str(told.value) == "the key file /proc/none/key cannot be made: No such file or directory"
+    assert str(told.value) == (
+        f"the key file {tmp_path} cannot be read: Is a directory; make it a file that the user whom the gateway runs "
+        "as can read, and nobody else"
+    )
+    for nowhere, reason in ((Path("/proc/none/key"), "No such file or directory"), (path / "key", "Not a directory")):
+        with pytest.raises(SettingsError) as told:
+            Owners.load(nowhere).keep()
+        assert str(told.value) == (
+            f"the key file {nowhere} cannot be made: {reason}; the gateway must be able to write in {nowhere.parent}"
+        )

@@ -1,5 +1,6 @@
 """Which files are taken for a journal, and how they come to their tables."""
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,6 +105,29 @@ def test_a_database_of_others_is_refused_and_left_as_it_is(
         schema.prepare(path, connection)
     assert ask(connection, "journal_mode") == "delete"
     assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_what_will_be_refused_is_refused_before_anything_is_made_beside_it(path: Path) -> None:
+    schema.look(path)
+    schema.look(path.parent)
+    schema.look(path.with_name("missing"))
+    path.write_text("no database at all\n" * 100)
+    with pytest.raises(JournalError, match="is no journal of midstream; name another file"):
+        schema.look(path)
+    path.unlink()
+    path.touch()
+    connection = schema.connect(path)
+    schema.prepare(path, connection)
+    connection.close()
+    schema.look(path)
+    with contextlib.closing(schema.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 7")
+        # What is in SQLite's log counts too, and is not seen from outside.
+        assert path.with_name("j-wal").stat().st_size
+        schema.look(path)
+    with pytest.raises(JournalError, match="was written by a newer midstream"):
+        schema.look(path)
+    assert [each.name for each in path.parent.iterdir()] == ["j"]
 
 
 def test_a_damaged_file_is_refused(path: Path, connection: sqlite3.Connection) -> None:

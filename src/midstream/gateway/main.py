@@ -82,8 +82,12 @@ class Gateway:
 
     async def start(self) -> None:
         """Opens the journal, adopts what was left open, and listens."""
+        if self.settings.journal is not None:
+            with contextlib.suppress(OSError):  # the journal says what is wrong with its place
+                self.settings.journal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self.journal.start()
         try:
+            self.plane.owners.keep()
             self.port = await self.server.listen(*self.settings.listen)
             await self.lobby.open_up()
             await self.watching.start(self)

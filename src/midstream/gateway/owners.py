@@ -25,19 +25,26 @@ HASH_BYTES = 32
 class Owners:
     """Makes the hashes by which the journal knows whose a stream is, and which request made it."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_key", "_unkept")
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, unkept: Path | None = None) -> None:
         assert len(key) == KEY_BYTES
         self._key = key
+        self._unkept = unkept
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """With the key in this file, made if it is missing. Raises `SettingsError`."""
+        """With the key in this file; if there is none, with a new one, for `keep`. Raises `SettingsError`."""
         try:
             return cls(_key_in(path))
-        except FileNotFoundError:
-            return cls(_new_key_in(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return cls(secrets.token_bytes(KEY_BYTES), path)
+
+    def keep(self) -> None:
+        """Stores a key that is new, once there is a journal that it is for. Raises `SettingsError`."""
+        if self._unkept is not None:
+            self._key = _store(self._key, self._unkept)
+            self._unkept = None
 
     @classmethod
     def passing(cls) -> Self:
@@ -84,10 +91,13 @@ def _key_in(path: Path) -> bytes:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             key = file.read(KEY_BYTES + 1)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as problem:
-        raise SettingsError(f"the key file {path} cannot be read: {problem.strerror}") from None
+        raise SettingsError(
+            f"the key file {path} cannot be read: {problem.strerror}; make it a file that the user whom the gateway "
+            "runs as can read, and nobody else"
+        ) from None
     if mode & 0o077:
         raise SettingsError(f"the key file {path} can be read by others (mode {mode:04o}); chmod 600 {path}")
     if len(key) != KEY_BYTES:
@@ -98,12 +108,10 @@ def _key_in(path: Path) -> bytes:
     return key
 
 
-def _new_key_in(path: Path) -> bytes:
-    """Writes a key where there is none; of two gateways that do so at once, the first one's counts."""
-    key = secrets.token_bytes(KEY_BYTES)
+def _store(key: bytes, path: Path) -> bytes:
+    """Writes a key where there is none, and gives it; of two that are written at once, the first one."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh.unlink(missing_ok=True)
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(key)
@@ -117,5 +125,8 @@ def _new_key_in(path: Path) -> bytes:
     except FileExistsError:
         return _key_in(path)
     except OSError as problem:
-        raise SettingsError(f"the key file {path} cannot be made: {problem.strerror}") from None
+        raise SettingsError(
+            f"the key file {path} cannot be made: {problem.strerror}; "
+            f"the gateway must be able to write in {path.parent}"
+        ) from None
     return key

@@ -9,6 +9,7 @@ descriptor of that file would take away SQLite's own locks. The first byte of th
 failed: it is written in place, for which a full disk has room.
 """
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -21,6 +22,9 @@ APPLICATION_ID = 0x6D696473
 
 WHOLE = b"w"
 FAILED = b"f"
+
+
+_OURS = "make it readable and writable for the user that the gateway runs as"
 
 
 def _refuse(path: Path, problem: OSError, cure: str) -> JournalError:
@@ -88,6 +92,10 @@ def own(path: Path) -> Ownership:
         raise JournalError(f"the journal {path} is a directory; name a file in it")
     if not path.parent.is_dir():
         raise JournalError(f"the journal {path} cannot be made: {path.parent} is no directory; create it first")
+    closed = os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK)
+    if closed or path.is_symlink():  # told before there is a lock beside it
+        reason = errno.EACCES if closed else errno.ELOOP
+        raise _refuse(path, OSError(reason, os.strerror(reason)), _OURS)
     try:
         descriptor = _private(lock)
     except OSError as problem:
@@ -105,7 +113,7 @@ def own(path: Path) -> Ownership:
         ) from None
     except OSError as problem:
         ownership.release()
-        raise _refuse(path, problem, "make it readable and writable for the user that the gateway runs as") from None
+        raise _refuse(path, problem, _OURS) from None
     return ownership
 
 

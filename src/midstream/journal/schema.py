@@ -9,9 +9,11 @@ bench.journal`` shows the price). The last rows of streams that are running are 
 crash loses them, so every few seconds they are written to `landmark`, and what came later is read from there on.
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from midstream.journal.files import APPLICATION_ID
@@ -82,6 +84,22 @@ def connect(path: Path, synchronous: str = "FULL", *, read_only: bool = False) -
         connection.close()
         raise
     return connection
+
+
+def look(path: Path) -> None:
+    """Refuses what is no journal, or a newer one, before anything is made beside it. Raises `JournalError`.
+
+    A file with a log of SQLite's beside it is not the whole of what is stored: that one is judged when it is opened.
+    """
+    if not os.path.isfile(path) or not os.access(path, os.R_OK):
+        return
+    if os.path.exists(f"{path}-wal") or os.path.exists(f"{path}-journal"):
+        return
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+            _recognise(path, connection, len(MIGRATIONS))
+    except sqlite3.Error as problem:
+        raise refusal(path, problem) from None
 
 
 def prepare(path: Path, connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -71,6 +71,7 @@ class SqliteJournal:
 
     async def start(self) -> None:
         """See `port.Journal`."""
+        await asyncio.to_thread(schema.look, self._path)
         self._ownership = await asyncio.to_thread(files.own, self._path)
         try:
             connections, next_row, self._next_no = await asyncio.to_thread(self._open)
