@@ -35,8 +35,6 @@ TRANSPORT = sorted(
     if name
     not in {"RequestError", "TransportError", "TimeoutException", "NetworkError", "ProtocolError", "StreamError"}
     if name not in {"UnsupportedProtocol", "TooManyRedirects", "RequestNotRead", "CloseError", "RemoteProtocolError"}
-    # Its reason stands in its text: see the corpus.
-    if name != "ConnectError"
 )
 
 
@@ -100,6 +98,22 @@ KNOWN = [
     ('data: {"type": "message_delta", "delta": {"stop_reason": "max_tokens"}}', "stop-max-tokens"),
     ("stop_reason=refusal", "stop-refusal"),
     ("curl: (92) HTTP/2 stream 1 was not closed cleanly: CANCEL (err 8)", "http2-reset"),
+    ("curl: (22) The requested URL returned error: 418", "curl-22"),
+    ("curl: (22) The requested URL returned error: 529", "overloaded"),
+    ("curl: (23) Failure writing output to destination", "curl-23"),
+    ("curl: (55) Send failure: Broken pipe", "httpx-write-error"),
+    ('a.b fe~ be/s1 0/0/0/-1/4 502 194 - - SH-- 1/1/0/0/0 0/0 "POST / HTTP/1.1"', "haproxy-server-abort"),
+    (
+        "*1 connect() failed (111: Connection refused) while connecting to upstream, client: 1.2.3.4",
+        "nginx-upstream-unreachable",
+    ),
+    ("httpx.ConnectError: [Errno 113] No route to host", "connect-error"),
+    ("aiohttp.client_exceptions.ClientConnectorError: Cannot connect to host x:443", "connect-error"),
+    ("aiohttp.ClientConnectionResetError: Cannot write to closing transport", "econnreset"),
+    ("code: 'CERT_HAS_EXPIRED'", "tls-certificate"),
+    ("code: 'UND_ERR_DESTROYED'", "aborted"),
+    ("(70007)The timeout specified has expired: [client 1.2.3.4:5]", "apache-read-body"),
+    ("503 no healthy upstream", "envoy-reset-before-headers"),
     (
         'a.b fe~ be/s1 0/0/0/12/50013 200 812 - - sD-- 1/1/0/0/0 0/0 "POST /v1/messages HTTP/1.1"',
         "haproxy-server-timeout",
@@ -148,7 +162,14 @@ def test_every_status_of_a_proxy_has_an_entry_of_its_own(status: int, said: str)
 
 @pytest.mark.parametrize(
     ("status", "entry"),
-    [(529, "overloaded"), (429, "rate-limit"), (401, "authentication"), (413, "request-too-large"), (521, "http-521")],
+    [
+        (400, "invalid-request"),
+        (529, "overloaded"),
+        (429, "rate-limit"),
+        (401, "authentication"),
+        (413, "request-too-large"),
+        (521, "http-521"),
+    ],
 )
 def test_a_status_of_the_api_leads_to_its_error(status: int, entry: str) -> None:
     assert best(f"HTTP {status}") == entry
