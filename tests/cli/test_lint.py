@@ -77,6 +77,20 @@ def test_the_ends_of_lines_and_the_mark_of_windows_are_kept(file: Path, capsys: 
     assert b"proxy_buffering off;\r\n" in written
 
 
+def test_what_fix_has_written_it_does_not_write_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "ingress.yaml"
+    path.write_text(
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: a\n  annotations:\n"
+        '    nginx.ingress.kubernetes.io/proxy-buffering: "on"\n'
+        "    nginx.ingress.kubernetes.io/proxy-read-timeout: 20\n"
+        "spec:\n  ingressClassName: nginx\n"
+    )
+    lint("--fix", path)
+    assert capsys.readouterr().err == f"{path}: written\n" and 'proxy-read-timeout: "120"' in path.read_text()
+    lint("--fix", path)
+    assert capsys.readouterr().err == ""
+
+
 def test_diff_tells_what_it_could_not_read_beside(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lint("--diff", file, "none") == 2
     assert capsys.readouterr().err == "midstream lint: none cannot be read: No such file or directory\n"

@@ -23,10 +23,10 @@ def check(source: Source, assume: Assumptions) -> Checked:
     checked = Checked(files={source.name: source.lines})
     known = 0
     for item in (item for document in documents(source) for item in _objects(document)):
-        annotations(item, checked)
         if (judge := JUDGES.get(item.text("kind"))) is not None:
             known += 1
             judge(item, assume, checked)
+        annotations(item, checked)
     if not known:
         checked.nothing(f"{source.name} has no object that is known here: {', '.join(JUDGES)}")
     return checked
@@ -44,7 +44,11 @@ def annotations(item: Value, checked: Checked) -> None:
     for value in found.values() if found is not None else ():
         tag = getattr(value.node, "tag", "")
         if tag.rpartition(":")[2] in {"int", "bool", "float"}:
-            fix = put(found, value, f'{value.key}: "{value.word}"', checked) if found is not None else ()
+            # Whoever changes the value puts it in quotes.
+            changed = any(edit.place == value.place for each in checked.findings for edit in each.edits)
+            fix = (
+                put(found, value, f'{value.key}: "{value.word}"', checked) if found is not None and not changed else ()
+            )
             checked.add("K8S-ANNOTATION-TYPE", value.place, f"`{value.key}: {value.word}` without quotes", fix)
 
 
