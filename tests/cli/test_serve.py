@@ -125,7 +125,8 @@ def test_a_token_becomes_its_line_for_the_file(told: Tell, monkeypatch: pytest.M
     assert told("--hash-token") == (
         2,
         "",
-        "midstream serve: the token has under 16 characters and can be guessed; openssl rand -hex 32\n",
+        "midstream serve: the token has under 16 characters and can be guessed; "
+        "openssl rand -hex 32 makes a good one\n",
     )
 
 
@@ -147,7 +148,10 @@ WRONG = [
     (["--ping-s", "x"], "--ping-s must be a number above 0 to 1,000,000; it is 'x'"),
     (["--journal-sync", "half"], "--journal-sync must be full, relaxed or none; it is 'half'"),
     (["--listen", "8100"], "--listen must be HOST:PORT, such as 127.0.0.1:8100 or [::1]:8100; it is '8100'"),
-    (["--config", "/none"], "the file of settings /none cannot be read: No such file or directory"),
+    (
+        ["--config", "/none"],
+        "the file of settings /none cannot be read: No such file or directory; give the path of one that can be",
+    ),
     (["--upstream", "a", "--upstream", "a"], "--upstream names a twice; each is asked once, in the order given"),
     (
         ["--control-listen", "0.0.0.0:1"],
@@ -218,10 +222,12 @@ def test_a_check_says_that_all_is_well_and_starts_nothing(told: Tell, served: li
     url = "http://127.0.0.1:9000"
     assert told("--check", "--tokens", str(file), "--upstream", url) == (
         0,
-        f"{file}: 1 tokens\nthe settings are good; upstreams: {url}\n",
+        f"{file}: 1 token\nthe settings are good; upstreams: {url}\n",
         "",
     )
     assert told("--check") == (0, "the settings are good; upstreams: anthropic\n", "")
+    status, out, err = told("--check", "--tokens", str(file))
+    assert status == 0 and err.startswith("midstream serve: the gateway has no credentials for anthropic, and clients")
     status, out, err = told("--check", "--tokens", str(tokens_file(tmp_path, 0o644)))
     assert status == 0 and re.search("can be read by others", err) and TOKEN not in out + err
     assert served == [] and not (tmp_path / ".local").exists()
@@ -231,7 +237,8 @@ def test_a_check_finds_what_is_wrong_with_tokens_and_upstreams(told: Tell, tmp_p
     assert told("--check", "--tokens", "/none") == (
         2,
         "",
-        "midstream serve: the token file /none cannot be read: No such file or directory\n",
+        "midstream serve: the token file /none cannot be read: No such file or directory; give the path of one "
+        "that can be\n",
     )
     status, out, err = told("--check", "--upstream", "bedrok:eu")
     assert (status, out) == (2, "") and err.startswith("midstream serve: ") and err.count("\n") == 1

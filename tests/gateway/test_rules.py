@@ -1,6 +1,7 @@
 """What settings must be together: each rule refuses in one sentence, and lets pass what it should."""
 
 import errno
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,10 @@ BUSY = [
     (
         OSError(errno.EACCES, "Permission denied"),
         "--listen [::1]:8100 cannot be listened at: permission denied; give another one",
+    ),
+    (
+        socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+        "--listen [::1]:8100 cannot be listened at: name or service not known; give another one",
     ),
     (OSError("odd"), "--listen [::1]:8100 cannot be listened at: odd; give another one"),
 ]

@@ -207,8 +207,18 @@ WRONG: list[tuple[dict[str, Any], dict[str, str], str | None, str]] = [
         "of their own, the gateway holds the upstream's credentials) or --pass-credentials (clients bring them)",
     ),
     ({"config": ""}, {}, None, "--config must be the path of a file; it is ''"),
-    ({"config": "/none.toml"}, {}, None, "the file of settings /none.toml cannot be read: No such file or directory"),
-    ({}, {"MIDSTREAM_CONFIG": "/"}, None, "the file of settings / cannot be read: Is a directory"),
+    (
+        {"config": "/none.toml"},
+        {},
+        None,
+        "the file of settings /none.toml cannot be read: No such file or directory; give the path of one that can be",
+    ),
+    (
+        {},
+        {"MIDSTREAM_CONFIG": "/"},
+        None,
+        "the file of settings / cannot be read: Is a directory; give the path of one that can be",
+    ),
     ({}, {}, "x = \0", "the file of settings FILE is not TOML: Invalid value (at line 1, column 5)"),
     ({}, {}, "x = " + "[" * 100_000, "the file of settings FILE is not TOML: it is nested too deeply"),
 ]

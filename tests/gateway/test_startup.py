@@ -12,8 +12,16 @@ from midstream._version import __version__
 from midstream.gateway.config import Settings
 from midstream.gateway.log import Log
 from midstream.gateway.schema import Address
-from midstream.gateway.startup import FILES_BESIDES_STREAMS, announce, banner, raise_file_limit, reload_tokens
+from midstream.gateway.startup import (
+    FILES_BESIDES_STREAMS,
+    announce,
+    banner,
+    bare_upstreams,
+    raise_file_limit,
+    reload_tokens,
+)
 from midstream.gateway.tokens import Tokens
+from midstream.gateway.upstreams.table import make
 
 HERE = Address("127.0.0.1", 8100)
 CONTROL = Address("127.0.0.1", 8101)
@@ -86,7 +94,8 @@ def test_tokens_that_are_read_again_are_told_of_and_broken_ones_once(tmp_path: P
     told = [json.loads(line) for line in to.getvalue().splitlines()]
     assert [line["event"] for line in told] == ["tokens_read", "tokens_read", "warning", "error"]
     assert told[-1]["message"] == (
-        f"the token file {path}, token 1: the token has under 16 characters and can be guessed; openssl rand -hex 32; "
+        f"the token file {path}, token 1: the token has under 16 characters and can be guessed; "
+        "openssl rand -hex 32 makes a good one; "
         "the tokens from before still count"
     )
     assert "secret" not in to.getvalue()
@@ -123,3 +132,24 @@ def test_the_limit_of_open_files_is_raised_as_far_as_it_can_be(
 def test_where_there_is_no_such_limit_there_is_nothing_to_raise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "resource", None)
     assert raise_file_limit(10**9) is None
+
+
+BARE: list[tuple[Settings, dict[str, str], str | None]] = [
+    (Settings(), {}, None),  # clients bring them
+    (Settings(pass_credentials=True), {}, None),
+    (Settings(tokens=FILE), {"ANTHROPIC_API_KEY": "k"}, None),
+    (Settings(tokens=FILE, upstream=("http://127.0.0.1:1",)), {}, None),  # may need none
+    (Settings(tokens=FILE), {}, "anthropic"),
+    (Settings(tokens=FILE, upstream=("bedrock:eu-west-1", "anthropic", "foundry:mine")), {}, "anthropic, foundry:mine"),
+]
+
+
+@pytest.mark.parametrize(("settings", "environ", "names"), BARE)
+def test_an_upstream_for_which_nobody_has_credentials_is_told_of(
+    settings: Settings, environ: dict[str, str], names: str | None
+) -> None:
+    told = bare_upstreams(settings, [make(name, {}, environ) for name in settings.upstream])
+    assert (told is None) == (names is None)
+    if told is not None:
+        assert told.startswith(f"the gateway has no credentials for {names}, and clients with tokens bring none")
+        assert "key_env" in told

@@ -146,7 +146,7 @@ WRONG = [
     (NAMED + "token = 1234567890123456", f"{HERE}, token 1: token must be a text"),
     (
         NAMED + 'token = "secret"',
-        f"{HERE}, token 1: the token has under 16 characters and can be guessed; openssl rand -hex 32",
+        f"{HERE}, token 1: the token has under 16 characters and can be guessed; openssl rand -hex 32 makes a good one",
     ),
     (
         NAMED + 'token = "secret with blanks in it"',
@@ -211,7 +211,10 @@ def test_a_broken_file_is_one_sentence_without_its_tokens(tmp_path: Path, text: 
 def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as told:
         Tokens(tmp_path / "none")
-    assert str(told.value) == f"the token file {tmp_path / 'none'} cannot be read: No such file or directory"
+    assert str(told.value) == (
+        f"the token file {tmp_path / 'none'} cannot be read: No such file or directory; "
+        "give the path of one that can be"
+    )
 
 
 def test_a_line_for_the_file_is_made_of_a_token_that_is_fit() -> None:

@@ -63,24 +63,36 @@ GROUPS: dict[str, dict[str, str]] = {
 """The settings that most people set, as the help tells them. All others have flags too: --list."""
 
 _DESCRIPTION = """\
-A streaming proxy for the Messages API. Clients set one address and change nothing else; a reply that breaks is
-continued, and a client that was cut off comes back to it."""
+A streaming proxy for the Messages API. Clients set one address and change
+nothing else; a reply that breaks is continued, and a client that was cut off
+comes back to it."""
 
 _EPILOG = """\
 in clients:
-  Python, TypeScript, curl   ANTHROPIC_BASE_URL=http://127.0.0.1:8100
-  Claude Code                the same; with --tokens also ANTHROPIC_AUTH_TOKEN=<the client's token>
-  clients that speak Bedrock ANTHROPIC_BEDROCK_BASE_URL=http://127.0.0.1:8100
+  Python, TypeScript, curl    ANTHROPIC_BASE_URL=http://127.0.0.1:8100
+  Claude Code                 the same; where the gateway has --tokens, also
+                              ANTHROPIC_AUTH_TOKEN=<the client's token>
+  clients that speak Bedrock  ANTHROPIC_BEDROCK_BASE_URL=http://127.0.0.1:8100
 
 examples:
-  midstream serve
-  midstream serve --upstream anthropic --upstream bedrock:us-east-1
-  midstream serve --listen 0.0.0.0:8100 --tokens tokens.toml --config midstream.toml
-  openssl rand -hex 32 | tee /dev/stderr | midstream serve --hash-token
+  to Anthropic, with the clients' own keys, for this machine only
+    midstream serve
+  Bedrock takes over where Anthropic fails
+    midstream serve --upstream anthropic --upstream bedrock:us-east-1
+  for others, each with a token of their own, by a file of settings
+    midstream serve --listen 0.0.0.0:8100 --tokens tokens.toml --config m.toml
+  a new token, and its line for the file of tokens
+    openssl rand -hex 32 | tee /dev/stderr | midstream serve --hash-token
+  are the settings good, and which are in force?
+    midstream serve --config m.toml --check
+    midstream serve --config m.toml --print-config
 
-Every setting, the limits of recovery included, is a flag (--silence-s 60), a variable (MIDSTREAM_SILENCE_S=60) and a
-key of the file; a flag beats a variable, a variable beats the file. --list explains them all. SIGHUP reads the tokens
-again. Prompts and replies are in the journal in clear; nobody but its owner may read the file."""
+Every setting, the limits of recovery included, is a flag (--silence-s 60), a
+variable (MIDSTREAM_SILENCE_S=60) and a key of the file (silence_s = 60 in
+[policy]); a flag beats a variable, a variable beats the file. --list explains
+them all. SIGHUP reads the tokens again; SIGTERM lets streams finish for
+--drain-s and leaves the rest to the next process. Prompts and replies are in
+the journal in clear; nobody but its owner may read the file."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -147,15 +159,17 @@ def _serve(settings: Settings) -> int:
 
 def _check(settings: Settings) -> int:
     """Everything that can be wrong before something listens."""
+    from midstream.gateway.startup import bare_upstreams
     from midstream.gateway.upstreams import table
 
-    for name in settings.upstream:
-        table.make(name, settings.upstreams.get(name, {}), os.environ)
+    upstreams = [table.make(name, settings.upstreams.get(name, {}), os.environ) for name in settings.upstream]
+    warnings = [bare_upstreams(settings, upstreams)]
     if settings.tokens is not None:
         tokens = Tokens(settings.tokens)
-        print(f"{settings.tokens}: {len(tokens)} tokens")
-        if tokens.warning:
-            print(f"midstream serve: {tokens.warning}", file=sys.stderr)
+        print(f"{settings.tokens}: {len(tokens)} token{'' if len(tokens) == 1 else 's'}")
+        warnings.append(tokens.warning)
+    for warning in filter(None, warnings):
+        print(f"midstream serve: {warning}", file=sys.stderr)
     print(f"the settings are good; upstreams: {', '.join(settings.upstream)}")
     return 0
 

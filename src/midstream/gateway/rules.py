@@ -73,5 +73,7 @@ def _check_upstreams(settings: Settings, labels: Mapping[str, str], named: Mappi
 def busy(label: str, address: Address, problem: OSError) -> SettingsError:
     """The sentence for an address that cannot be listened at."""
     # asyncio puts the address into the text of its own errors once more, and since 3.13 the number too.
-    reason = os.strerror(problem.errno) if problem.errno else problem.strerror or str(problem)
+    # What is wrong with a name has a number of its own, below zero, that the system has no words for.
+    number = problem.errno or 0
+    reason = os.strerror(number) if number > 0 else problem.strerror or str(problem)
     return SettingsError(f"{label} {address} cannot be listened at: {reason.lower()}; give another one")

@@ -108,7 +108,7 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as problem:
-        raise SettingsError(f"{what} cannot be read: {problem.strerror}") from None
+        raise SettingsError(f"{what} cannot be read: {problem.strerror}; give the path of one that can be") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{what} is not UTF-8; TOML has to be") from None
     except (tomllib.TOMLDecodeError, RecursionError) as problem:

@@ -11,6 +11,7 @@ from midstream.gateway.hiding import hidden
 from midstream.gateway.log import Log
 from midstream.gateway.schema import Address, SettingsError
 from midstream.gateway.tokens import Tokens
+from midstream.gateway.upstreams.port import Upstream
 
 FILES_BESIDES_STREAMS = 100
 """Open files that are no connections: the journal, logs, libraries, the loop's own."""
@@ -48,6 +49,20 @@ def banner(settings: Settings, listen: Address, control: Address | None) -> list
         f"  journal      {_journal(settings)}  ({kept})",
         f"  control      {f'http://{_reachable(control)}/readyz /metrics /streams' if control else 'off'}",
     ]
+
+
+def bare_upstreams(settings: Settings, upstreams: Sequence[Upstream]) -> str | None:
+    """A warning, where neither the gateway nor a client with a token can have credentials for an upstream."""
+    names = [upstream.name for upstream in upstreams if not upstream.holds_credentials]
+    # A service of one's own, at a URL, may need none.
+    bare = [hidden(name) for name in names if not name.startswith(("http://", "https://"))]
+    if settings.tokens is None or not bare:
+        return None
+    return (
+        f"the gateway has no credentials for {', '.join(bare)}, and clients with tokens bring none, so that every "
+        "request would be refused; set the key in the gateway's environment, or name its variable as key_env in the "
+        "file of settings"
+    )
 
 
 def reload_tokens(tokens: Tokens, log: Log) -> None:

@@ -147,7 +147,9 @@ def _digest(entry: Mapping[str, Any], where: str) -> bytes:
 
 def _usable(token: str, where: str) -> bytes:
     if len(token) < TOKEN_CHARS_MIN:
-        raise SettingsError(f"{where} has under {TOKEN_CHARS_MIN} characters and can be guessed; openssl rand -hex 32")
+        raise SettingsError(
+            f"{where} has under {TOKEN_CHARS_MIN} characters and can be guessed; openssl rand -hex 32 makes a good one"
+        )
     if not token.isascii() or not token.isprintable() or " " in token:
         raise SettingsError(
             f"{where} holds what cannot stand in a header; letters, digits and punctuation of ASCII can"

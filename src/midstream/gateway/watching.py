@@ -16,7 +16,7 @@ from midstream.gateway.hub import Hub, Stream
 from midstream.gateway.log import Log
 from midstream.gateway.metrics import Metrics
 from midstream.gateway.schema import Address
-from midstream.gateway.startup import announce, raise_file_limit, reload_tokens
+from midstream.gateway.startup import announce, bare_upstreams, raise_file_limit, reload_tokens
 from midstream.gateway.tokens import Tokens
 from midstream.gateway.tracing import Tracing
 from midstream.gateway.view import Breaker as State
@@ -61,6 +61,8 @@ class Watching:
             self.log.warned(self._tracing.warning)
         if gateway.plane.tokens is not None and gateway.plane.tokens.warning:
             self.log.warned(gateway.plane.tokens.warning)
+        if (warning := bare_upstreams(self._settings, gateway.hub.routing.upstreams)) is not None:
+            self.log.warned(warning)
         announce(self.log, self._settings, self._settings.listen._replace(port=gateway.port), self.control)
         self._announced = True
         if gateway.hub.running:
