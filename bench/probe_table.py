@@ -66,6 +66,8 @@ DEFAULTS: dict[tuple[str, str], str] = {
     ("varnish", "a backend alone"): _VCL.format(more=""),
     ("varnish", "with HTTP/2"): _VCL.format(more="# -p feature=+http2"),
     ("envoy", "a route alone"): _ENVOY,
+    ("traefik", "a router and a service alone"): "http:\n  services:\n    upstream:\n      loadBalancer:\n"
+    "        servers:\n          - url: http://127.0.0.1:8100\n",
 }
 """What each proxy does when it is told where to send, and nothing else."""
 
@@ -89,7 +91,7 @@ nothing else, and each as `midstream config` writes it. What the columns mean: [
 """
 
 
-_SAYS_VERSION = {"caddy": "version", "varnish": "-V", "envoy": "--version"}
+_SAYS_VERSION = {"caddy": "version", "varnish": "-V", "envoy": "--version", "traefik": "version"}
 
 
 def version(kind: str) -> str:

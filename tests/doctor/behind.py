@@ -8,15 +8,22 @@ import functools
 import re
 import subprocess
 import tempfile
+import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import yaml
+
+from tests.faults.raw import ask
 from tests.proxies import processes
 from tests.proxies.programs import require
 
 STARTS_MAX = 3
+
+TRAEFIK_READY = "/midstream-is-ready"
 
 # Apache kills its children after nine seconds.
 CHILDREN_S = 15.0
@@ -30,6 +37,10 @@ class Program(NamedTuple):
     name: str
     write: Callable[[str, Path, int], tuple[str, ...]]
     """Writes a configuration into a folder; the arguments that start the proxy with it at a port."""
+    whole: Callable[[str], str] = str
+    """What a text leaves out is put around it."""
+    ready_path: str = ""
+    """Where it says 200 once it does what it was told, if that may be after it listens."""
 
 
 def _nginx(text: str, folder: Path, port: int) -> tuple[str, ...]:
@@ -93,6 +104,36 @@ def _varnish(text: str, folder: Path, port: int) -> tuple[str, ...]:
     return ("-F", "-f", f"{folder}/varnish.vcl", *place, "-s", "malloc,10m", *named)
 
 
+def _traefik_whole(text: str) -> str:
+    """With a route to an upstream, if none is there, and one that says that all of this is in force."""
+    told = tomllib.loads(text) if re.match(r"\s*\[", text) else yaml.safe_load(text)
+    http = told.setdefault("http", {})
+    (service,) = http.get("services") or {"upstream": {}}
+    balancer = http.setdefault("services", {}).setdefault(service, {}).setdefault("loadBalancer", {})
+    balancer.setdefault("servers", [{"url": "http://127.0.0.1:8100"}])
+    for transport in http.get("serversTransports", {}):
+        balancer.setdefault("serversTransport", transport)
+    route = {"rule": "PathPrefix(`/`)", "service": service, "middlewares": list(http.get("middlewares", {}))}
+    http.setdefault("routers", {"all": route})["ready"] = {
+        "rule": f"Path(`{TRAEFIK_READY}`)",
+        "service": "ping@internal",
+    }
+    (entry,) = told.setdefault("entryPoints", {"streams": {}}).values()
+    entry["address"] = "127.0.0.1:8080"
+    return str(yaml.safe_dump(told))
+
+
+def _traefik(text: str, folder: Path, port: int) -> tuple[str, ...]:
+    """The static and the dynamic configuration, each in its file."""
+    told = yaml.safe_load(text)
+    (folder / "dynamic.yaml").write_text(yaml.safe_dump({"http": told.pop("http")}))
+    told["providers"] = {"file": {"filename": f"{folder}/dynamic.yaml"}}
+    told["ping"] = {"manualRouting": True}
+    told["global"] = {"checkNewVersion": False, "sendAnonymousUsage": False}
+    (folder / "static.yaml").write_text(yaml.safe_dump(told))
+    return (f"--configfile={folder}/static.yaml",)
+
+
 PROGRAMS = {
     "nginx": Program("nginx", _nginx),
     "haproxy": Program("haproxy", _haproxy),
@@ -101,6 +142,7 @@ PROGRAMS = {
     "envoy": Program("envoy", _envoy),
     "lighttpd": Program("lighttpd", _lighttpd),
     "varnish": Program("varnishd", _varnish),
+    "traefik": Program("traefik", _traefik, _traefik_whole, TRAEFIK_READY),
 }
 """The proxies that `midstream config` writes for."""
 
@@ -121,7 +163,13 @@ def _has_children(text: str) -> bool:
 def program_version(kind: str) -> tuple[int, ...]:
     """Which version of a proxy this is. Skips the test where there is none."""
     program = _program(kind).name
-    options = {"caddy": ["version"], "caddy 2.11": ["version"], "envoy": ["--version"], "varnishd": ["-V"]}
+    options = {
+        "caddy": ["version"],
+        "caddy 2.11": ["version"],
+        "traefik": ["version"],
+        "envoy": ["--version"],
+        "varnishd": ["-V"],
+    }
     run = [str(require(program)), *options.get(program, ["-v"])]
     done = subprocess.run(run, capture_output=True, text=True, timeout=30, check=False)
     found = re.search(r"(\d+)\.(\d+)\.(\d+)", done.stdout + done.stderr)
@@ -147,6 +195,7 @@ def behind_process(
     with tempfile.TemporaryDirectory(prefix=f"{kind}-", ignore_cleanup_errors=True) as folder_name:
         folder, log = Path(folder_name), Path(folder_name) / f"{kind}.log"
         with processes.logs_told(log, folder / "error.log"):
+            text = program.whole(text)
             text = re.sub(r"\b8100\b", str(upstream_port), re.sub(r"\b8101\b", str(second_port), text))
             process, port = _started(path, program, text, folder, log)
             try:
@@ -156,13 +205,23 @@ def behind_process(
                 processes.end(process, politely_s=CHILDREN_S if _has_children(text) else 0.0)
 
 
+def _is_ready(program: Program, port: int) -> bool:
+    """Whether it does what it was told, at the latest when it must."""
+    until = time.monotonic() + processes.START_S_MAX
+    while program.ready_path and ask(f"http://127.0.0.1:{port}", program.ready_path, method="GET").status != 200:
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 def _started(path: Path, program: Program, text: str, folder: Path, log: Path) -> tuple["subprocess.Popen[bytes]", int]:
     for _ in range(STARTS_MAX):
         port = processes.free_port()
         arguments = program.write(re.sub(r"\b8080\b", str(port), text), folder, port)
         env = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(folder)}
         process = processes.start([str(path), *arguments], log, env)
-        if processes.wait_until_it_listens(process, port):
+        if processes.wait_until_it_listens(process, port) and _is_ready(program, port):
             return process, port
         processes.end(process)
     raise AssertionError(f"{program.name} does not start with:\n{text}")

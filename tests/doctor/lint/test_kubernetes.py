@@ -46,7 +46,11 @@ def test_what_is_none_of_them_is_left_alone() -> None:
         (thing("GCPBackendPolicy", "default: {timeoutSec: 3600}"), []),
         (thing("BackendConfig", "iap: {enabled: true}"), ["K8S-GCP-TIMEOUT"]),
         ("kind: BackendConfig", []),
-        (thing("Middleware", "retry: {attempts: 4}"), ["TRF-RETRY-POST"]),
+        (thing("Middleware", "retry: {attempts: 4}"), []),
+        (
+            thing("Middleware", "retry: {attempts: 4, status: ['502'], retryNonIdempotentMethod: true}"),
+            ["TRF-RETRY-POST"],
+        ),
         (thing("ServersTransport", "forwardingTimeouts: {responseHeaderTimeout: 5s}"), ["TRF-HEADER-TIMEOUT"]),
     ],
 )

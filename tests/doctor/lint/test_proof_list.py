@@ -9,6 +9,7 @@ from midstream.doctor.lint.catalogue import FAMILIES, Known, family, rules
 from tests.doctor.lint import test_proof as proof
 from tests.doctor.lint import test_proof_more as more
 from tests.doctor.lint import test_proof_rest as rest
+from tests.doctor.lint import test_proof_traefik as traefik
 
 Test = Callable[..., Any]
 
@@ -23,6 +24,7 @@ TABLES: list[tuple[Test, Any]] = [
     (more.test_a_short_grace_cuts_streams_and_a_long_one_lets_them_be, more.STOPS),
     (rest.test_the_bad_one_does_harm_and_the_good_and_the_fixed_do_not, rest.HARMS),
     (rest.test_what_takes_seconds_does_harm_in_the_bad_one_alone, rest.SLOW),
+    (traefik.test_the_bad_one_does_harm_and_the_good_and_the_fixed_do_not, traefik.HARMS),
     (rest.test_only_a_limit_frees_the_client_of_a_dead_upstream_and_pings_pass_it, rest.NO_END),
 ]
 """Tests of several rules."""
@@ -36,12 +38,13 @@ ALONE: dict[str, Test] = {
     "APA-NOOP-BODY": proof.test_a_limit_of_apache_refuses_no_prompt_that_is_proxied,
     "APA-GRACEFUL": rest.test_a_graceful_stop_of_apache_cuts_streams_only_with_a_limit,
     "ENV-NOOP-CLUSTER-IDLE": rest.test_the_idle_timeout_of_a_cluster_cuts_no_stream,
+    "TRF-NOOP-TIMEOUTS": traefik.test_limits_of_uploads_and_of_idle_connections_cut_no_stream,
+    "TRF-NOOP-FLUSH": traefik.test_events_go_on_at_once_with_the_line_and_without,
     "VCL-HTTP2": proof.test_varnish_hides_a_cut_from_http2_alone,
     "VCL-SEND-TIMEOUT": proof.test_varnish_gives_a_whole_reply_so_long_however_lively_it_is,
 }
 
 NO_PROXY = {
-    "traefik": "Debian has no package of it, nor has Python's registry",
     "kubernetes": "there is no cluster; what its nginx and Envoy do is shown in theirs",
     "terraform": "load balancers of clouds are to be had in their clouds alone",
     "cloudflare": "it is to be had at Cloudflare alone",

@@ -37,6 +37,13 @@ def test_what_streams_get_at_a_stop_by_itself_is_a_note() -> None:
     ("text", "rules"),
     [
         ("http: {middlewares: {m: {retry: {initialInterval: 1s}}}}", []),
+        ("http: {middlewares: {m: {retry: {attempts: 3}}}}", []),
+        ("http: {middlewares: {m: {retry: {attempts: 3, retryNonIdempotentMethod: true}}}}", []),
+        ("http: {middlewares: {m: {retry: {attempts: 1, status: [502], retryNonIdempotentMethod: true}}}}", []),
+        (
+            "http: {middlewares: {m: {retry: {attempts: 3, status: [502], retryNonIdempotentMethod: true}}}}",
+            ["TRF-RETRY-POST"],
+        ),
         ("http: {middlewares: {m: {buffering: {}}}}", []),
         ("http: {middlewares: {m: {buffering: {memResponseBodyBytes: 1}}}}", ["TRF-BUFFERING"]),
         ("http: {serversTransports: {t: {forwardingTimeouts: {responseHeaderTimeout: 0s}}}}", []),

@@ -259,6 +259,48 @@ ENVOY = {
     ),
 }
 
+# --- Traefik 3.7 ---
+
+
+def _traefik(http: str = "", clients: str = "{}") -> str:
+    return f"""\
+entryPoints:
+  clients: {clients}
+http:
+  services:
+    service:
+      loadBalancer:
+        servers:
+        - url: http://127.0.0.1:8100
+{http}
+"""
+
+
+TRAEFIK = {
+    "default": Path("traefik", _traefik(), found(low=False), idle=False, before=False),
+    "header timeout": Path(
+        "traefik",
+        _traefik(f"  serversTransports: {{mine: {{forwardingTimeouts: {{responseHeaderTimeout: {LIMIT_S}s}}}}}}"),
+        found("HEADERS", low=False),
+        idle=False,
+    ),
+    "write timeout": Path(
+        "traefik",
+        _traefik(clients=f"{{transport: {{respondingTimeouts: {{writeTimeout: {LIMIT_S}s}}}}}}"),
+        found("TOTAL", low=False),
+        idle=False,
+        total=True,
+        before=False,
+    ),
+    "buffering": Path(
+        "traefik",
+        _traefik("  middlewares: {whole: {buffering: {maxResponseBodyBytes: 64000000}}}"),
+        found("BUFFERED", low=False),
+        idle=False,
+        before=False,
+    ),
+}
+
 PATHS: Mapping[str, Mapping[str, Path]] = {
     "nginx": NGINX,
     "haproxy": HAPROXY,
@@ -267,5 +309,6 @@ PATHS: Mapping[str, Mapping[str, Path]] = {
     "lighttpd": LIGHTTPD,
     "varnish": VARNISH,
     "envoy": ENVOY,
+    "traefik": TRAEFIK,
 }
 """By the proxy, by the setting."""

@@ -50,10 +50,20 @@ def middleware(value: Value, checked: Checked) -> None:
     """What stands between router and service."""
     if value.key == "buffering" and any(below.key.startswith(("max", "mem", "retry")) for below in value.values()):
         checked.add("TRF-BUFFERING", value.place, "a middleware with `buffering`")
-    if value.key == "retry" and (attempts := value.get("attempts")) is not None and attempts.word not in {"0", "1"}:
-        checked.add("TRF-RETRY-POST", attempts.place, f"`retry` with {attempts.word} attempts")
+    if value.key == "retry":
+        retry(value, checked)
     if value.key == "responseForwarding" and (flush := value.get("flushInterval")) is not None:
         checked.add("TRF-NOOP-FLUSH", flush.place, f"`flushInterval` is {flush.word}", without(flush, checked))
+
+
+def retry(value: Value, checked: Checked) -> None:
+    """What is sent again: by itself only what reached no upstream, after a status only what is safe to repeat."""
+    attempts, again = value.get("attempts"), value.get("retryNonIdempotentMethod")
+    if attempts is None or attempts.word in {"0", "1"} or value.get("status") is None:
+        return
+    if again is not None and again.word.lower() == "true":
+        said = f"`retry` with {attempts.word} attempts, `status` and `{again.key}`"
+        checked.add("TRF-RETRY-POST", again.place, said, without(again, checked))
 
 
 def transport(value: Value, checked: Checked) -> None:
