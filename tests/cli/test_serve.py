@@ -254,16 +254,17 @@ class Program:
     """The command in a process of its own, and what it tells on stderr."""
 
     def __init__(self, *arguments: str) -> None:
+        python = [sys.executable, "-X", "faulthandler", "-m"]
         self._running = subprocess.Popen(
-            [sys.executable, "-m", "midstream", "serve", "--listen", "127.0.0.1:0", "--log", "json", *arguments],
+            [*python, "midstream", "serve", "--listen", "127.0.0.1:0", "--log", "json", *arguments],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "ANTHROPIC_API_KEY": UPSTREAM_KEY},
         )
         self.told = ""
-        # Its end ends every wait for a line.
-        self._deadline = threading.Timer(60, self._running.kill)
+        # Its end ends every wait for a line; and before that it says where it was.
+        self._deadline = threading.Timer(60, self._running.send_signal, [signal.SIGABRT])
         self._deadline.start()
 
     def line(self, event: str) -> dict[str, Any]:
@@ -271,8 +272,8 @@ class Program:
         assert self._running.stderr is not None
         for text in self._running.stderr:
             self.told += text
-            told: dict[str, Any] = json.loads(text)
-            if told["event"] == event:
+            told: dict[str, Any] = json.loads(text) if text.startswith("{") else {}
+            if told.get("event") == event:
                 return told
         raise AssertionError(f"no line about {event}: {self.told}")
 
@@ -321,7 +322,7 @@ def test_tokens_are_read_again_on_sighup_and_no_secret_is_told(tmp_path: Path) -
             assert program.line("error")["message"].endswith("the tokens from before still count")
             assert status_of(address, NEW_TOKEN) == 200
             program.signal(signal.SIGTERM)
-            assert program.ended() == 0
+            assert program.ended() == 0, program.told
         finally:
             program.kill()
     assert program.told.count('"stream_ended"') == 3
