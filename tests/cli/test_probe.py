@@ -31,6 +31,14 @@ def test_both_ends_on_this_machine_and_nothing_between(capsys: pytest.CaptureFix
     assert "a far end answers, over http/1.1" in err and "of about" in err
 
 
+def test_a_port_that_is_taken_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with FarEnd() as far_end:
+        place = far_end.url.removeprefix("http://").rstrip("/")
+        status, out, err = told(capsys, far_end.url, "--far-end", place)
+    assert (status, out) == (1, "")
+    assert err == f"midstream probe: no far end can listen at {place}: Address already in use\n"
+
+
 def test_as_json_it_holds_figures_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     with FarEnd() as far_end:
         status, out, _ = told(capsys, far_end.url, "--up-to", "3", "--json", "--header", "X-Key: sk-ant-secret12345")

@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     plan = Plan(up_to_s, http2=not args.http1, quick=args.quick)
     with contextlib.ExitStack() as stack:
         if args.far_end is not None:
-            stack.enter_context(_far_end(args.far_end, asking.token))
+            _start(_far_end(args.far_end, asking.token), args.far_end, stack)
         said = _Said(up_to_s)
         stack.enter_context(said.progress)
         found = _probed(asking, plan, said, args.url)
@@ -191,3 +191,12 @@ def _far_end(place: str, token: str) -> FarEnd:
     if not far_end.on_loopback and not token:
         raise Misuse(f"a far end that others can reach needs a token: set {TOKEN_VARIABLE}")
     return far_end
+
+
+def _start(far_end: FarEnd, place: str, stack: contextlib.ExitStack) -> None:
+    try:
+        stack.enter_context(far_end)
+    except OSError as problem:
+        # asyncio puts the address into the text of its own errors once more.
+        reason = os.strerror(problem.errno) if problem.errno else problem
+        raise Unable(f"no far end can listen at {place}: {reason}") from None
