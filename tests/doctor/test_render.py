@@ -215,3 +215,8 @@ def test_any_text_can_be_shown(text: str) -> None:
     assert to_text(report, 40) and to_json(report)
     assert tidy(tidy(text)) == tidy(text)
     show(report, Terminal())
+
+
+def test_a_place_that_the_title_names_is_not_named_twice() -> None:
+    told = Report("check", "x", "error", "x", findings=(Finding("error", "A_NAME ends in /v1", place="A_NAME"),))
+    assert "error: A_NAME ends in /v1\n" in to_text(told) and "A_NAME: A_NAME" not in to_text(told)

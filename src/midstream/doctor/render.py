@@ -145,7 +145,8 @@ def to_text(report: Report, width: int = WIDTH, *, short: bool = False) -> str:
 
 def heading_of(finding: Finding) -> str:
     """The line that a finding is known by."""
-    place = f"{finding.place}: " if finding.place else ""
+    # What the title names itself is not named twice.
+    place = f"{finding.place}: " if finding.place and not finding.title.startswith(finding.place) else ""
     return f"{place}{finding.title}" + (f" [{finding.id}]" if finding.id else "")
 
 
