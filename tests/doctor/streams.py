@@ -9,6 +9,7 @@ import socket
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 
 from midstream.doctor.probe import http2
@@ -177,6 +178,12 @@ def arrives(base_url: str, wanted: bytes, headers: Mapping[str, str]) -> bool:
         while wanted not in readable(received) and time.monotonic() < until and (more := line.recv(65_536)):
             received += more
     return wanted in readable(received)
+
+
+def at_once(*questions: Callable[[], bool]) -> list[bool]:
+    """The answers, asked side by side: what takes them their time is waiting."""
+    with ThreadPoolExecutor(len(questions)) as pool:
+        return [answer.result() for answer in [pool.submit(question) for question in questions]]
 
 
 def readable(received: bytes) -> bytes:

@@ -89,15 +89,15 @@ def skip_what_is_cured(rule: str) -> None:
         pytest.skip(f"{kind} {program_version(kind)} does it right")
 
 
-def harm_of(rule: str, harm: Harm) -> None:
-    """Asserts the rule's claim."""
+def harm_of(rule: str, harm: Harm, *, waits: bool = False) -> None:
+    """Asserts the rule's claim; what waits is asked side by side."""
     case = CASES[rule]
     skip_what_is_cured(rule)
-    assert harm(case.kind, case.bad)
-    assert not harm(case.kind, case.good)
     found = run.check(Source("file", case.bad), case.assume, case.kind).findings
-    if any(each.edits for each in found if each.rule.id == rule):
-        assert not harm(case.kind, fixed(case))
+    cured = [case.good, *([fixed(case)] if any(each.edits for each in found if each.rule.id == rule) else [])]
+    questions = [lambda text=text: harm(case.kind, text) for text in (case.bad, *cured)]
+    answers = streams.at_once(*questions) if waits else [question() for question in questions]
+    assert answers == [True, *(False for _ in cured)]
 
 
 @pytest.mark.parametrize(("rule", "harm"), HARMS.items(), ids=list(HARMS))
@@ -108,7 +108,7 @@ def test_the_bad_one_does_harm_and_the_good_and_the_fixed_do_not(rule: str, harm
 @pytest.mark.slow
 @pytest.mark.parametrize(("rule", "harm"), SLOW.items(), ids=list(SLOW))
 def test_what_takes_seconds_does_harm_in_the_bad_one_alone(rule: str, harm: Harm) -> None:
-    harm_of(rule, harm)
+    harm_of(rule, harm, waits=True)
 
 
 @pytest.mark.parametrize(("rule", "harm"), NOTHING.items(), ids=list(NOTHING))
@@ -166,10 +166,10 @@ def test_a_line_of_envoy_made_wrong_does_harm_and_fix_cures_it(rule: str) -> Non
     bad = RIGHT.replace(right, wrong)
     found = run.check(Source("envoy.yaml", bad), Assumptions()).findings
     assert [finding.rule.id for finding in found] == [rule]
-    assert harm("envoy", bad)
-    assert not harm("envoy", RIGHT)
-    if edited := [edit for finding in found for edit in finding.edits]:
-        assert not harm("envoy", "\n".join(edits.applied(bad.split("\n"), edited)))
+    edited = [edit for finding in found for edit in finding.edits]
+    cured = [RIGHT, *(["\n".join(edits.applied(bad.split("\n"), edited))] if edited else [])]
+    questions = [lambda text=text: harm("envoy", text) for text in (bad, *cured)]
+    assert streams.at_once(*questions) == [True, *(False for _ in cured)]
 
 
 @pytest.mark.slow

@@ -8,13 +8,11 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from midstream.doctor.lint import run
-from midstream.doctor.lint.source import Source
 from midstream.faults.server import FaultServer
 from tests.doctor import streams
 from tests.doctor.behind import behind, behind_process
 from tests.doctor.lint.cases import CASES
-from tests.doctor.lint.test_cases import fixed
+from tests.doctor.lint.test_proof import harm_of
 from tests.faults.raw import Answer, ask, connect
 
 pytestmark = [pytest.mark.sockets]
@@ -107,16 +105,6 @@ SLOW: dict[str, Harm] = {
 }
 
 
-def harm_of(rule: str, harm: Harm) -> None:
-    """Asserts the rule's claim."""
-    case = CASES[rule]
-    assert harm(case.kind, case.bad)
-    assert not harm(case.kind, case.good)
-    found = run.check(Source("file", case.bad), case.assume, case.kind).findings
-    if any(each.edits for each in found if each.rule.id == rule):
-        assert not harm(case.kind, fixed(case))
-
-
 @pytest.mark.parametrize(("rule", "harm"), HARMS.items(), ids=list(HARMS))
 def test_the_bad_one_does_harm_and_the_good_and_the_fixed_do_not(rule: str, harm: Harm) -> None:
     harm_of(rule, harm)
@@ -125,7 +113,7 @@ def test_the_bad_one_does_harm_and_the_good_and_the_fixed_do_not(rule: str, harm
 @pytest.mark.slow
 @pytest.mark.parametrize(("rule", "harm"), SLOW.items(), ids=list(SLOW))
 def test_a_limit_that_is_short_cuts_and_one_that_is_long_does_not(rule: str, harm: Harm) -> None:
-    harm_of(rule, harm)
+    harm_of(rule, harm, waits=True)
 
 
 # Lines that are said to be limits of a stream: with one second, a silence of five passes.
@@ -202,8 +190,8 @@ def test_a_short_grace_cuts_streams_and_a_long_one_lets_them_be(rule: str) -> No
     case = CASES[rule]
     # nginx has a reload only where it has a master.
     first = "master_process on;\n" if case.kind == "nginx" else ""
-    assert is_cut_by(STOPS[rule], case.kind, first + case.bad)
-    assert not is_cut_by(STOPS[rule], case.kind, first + case.good)
+    questions = [lambda text=text: is_cut_by(STOPS[rule], case.kind, first + text) for text in (case.bad, case.good)]
+    assert streams.at_once(*questions) == [True, False]
 
 
 def test_the_answer_helper_reads_what_was_compressed() -> None:

@@ -6,7 +6,6 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 
 import pytest
@@ -19,19 +18,12 @@ from tests.doctor import streams
 from tests.doctor.behind import behind, behind_process, program_version
 from tests.doctor.lint.cases import CASES
 from tests.doctor.lint.test_cases import fixed
-from tests.doctor.lint.test_proof import RIGHT
-from tests.doctor.lint.test_proof_more import harm_of
+from tests.doctor.lint.test_proof import RIGHT, harm_of
 from tests.faults.raw import ask, connect
 
 pytestmark = [pytest.mark.sockets]
 
 Harm = Callable[[str, str], bool]
-
-
-def at_once(*questions: Callable[[], bool]) -> list[bool]:
-    """The answers, asked side by side: what takes them their time is waiting."""
-    with ThreadPoolExecutor(len(questions)) as pool:
-        return [answer.result() for answer in [pool.submit(question) for question in questions]]
 
 
 @contextmanager
@@ -135,9 +127,7 @@ def test_the_bad_one_does_harm_and_the_good_and_the_fixed_do_not(rule: str, harm
 @pytest.mark.slow
 @pytest.mark.parametrize(("rule", "harm"), SLOW.items(), ids=list(SLOW))
 def test_what_takes_seconds_does_harm_in_the_bad_one_alone(rule: str, harm: Harm) -> None:
-    case = CASES[rule]
-    texts = (case.bad, case.good, fixed(case))
-    assert at_once(*[lambda text=text: harm(case.kind, text) for text in texts]) == [True, False, False]
+    harm_of(rule, harm, waits=True)
 
 
 # --- a dead upstream ---
@@ -155,7 +145,7 @@ def test_only_a_limit_frees_the_client_of_a_dead_upstream_and_pings_pass_it(rule
     found = run.check(Source("file", case.bad), case.assume, case.kind).findings
     # In nginx's, nothing is written: whether there are pings cannot be seen from there.
     after = fixed(case).replace("120s", "2s") if any(each.edits for each in found if each.rule.id == rule) else short
-    assert at_once(
+    assert streams.at_once(
         lambda: streams.cuts_a_silence(case.kind, case.bad),
         lambda: streams.cuts_a_silence(case.kind, short),
         lambda: streams.cuts_a_silence(case.kind, after),
@@ -205,7 +195,7 @@ def test_the_idle_timeout_of_a_cluster_cuts_no_stream() -> None:
     found = run.check(Source("envoy.yaml", text), Assumptions()).findings
     assert [finding.rule.id for finding in found] == ["ENV-NOOP-CLUSTER-IDLE"]
     questions = [lambda text=text: streams.cuts_a_silence("envoy", text) for text in (text, RIGHT)]
-    assert at_once(*questions) == [False, False]
+    assert streams.at_once(*questions) == [False, False]
 
 
 # --- Apache: a graceful stop ---
@@ -237,7 +227,9 @@ def test_a_graceful_stop_of_apache_cuts_streams_only_with_a_limit() -> None:
     case = CASES["APA-GRACEFUL"]
     bad = case.bad.replace("GracefulShutdownTimeout 10", f"GracefulShutdownTimeout {GRACE_S}")
     assert bad != case.bad
-    assert at_once(lambda: is_cut_after_a_graceful_stop(bad), lambda: is_cut_after_a_graceful_stop(case.good)) == [
+    assert streams.at_once(
+        lambda: is_cut_after_a_graceful_stop(bad), lambda: is_cut_after_a_graceful_stop(case.good)
+    ) == [
         True,
         False,
     ]

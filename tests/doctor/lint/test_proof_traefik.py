@@ -5,13 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from midstream.doctor.lint import run
-from midstream.doctor.lint.source import Source
 from tests.doctor import streams
 from tests.doctor.lint.cases import CASES
-from tests.doctor.lint.test_cases import fixed
+from tests.doctor.lint.test_proof import harm_of
 from tests.doctor.lint.test_proof_more import gives_up_before_the_headers, is_cut_by
-from tests.doctor.lint.test_proof_rest import at_once
 
 pytestmark = [pytest.mark.sockets, pytest.mark.slow]
 
@@ -34,11 +31,7 @@ HARMS: dict[str, Harm] = {
 
 @pytest.mark.parametrize(("rule", "harm"), HARMS.items(), ids=list(HARMS))
 def test_the_bad_one_does_harm_and_the_good_and_the_fixed_do_not(rule: str, harm: Harm) -> None:
-    case = CASES[rule]
-    found = run.check(Source("file", case.bad), case.assume, case.kind).findings
-    cured = [case.good, *([fixed(case)] if any(each.edits for each in found if each.rule.id == rule) else [])]
-    questions = [lambda text=text: harm(case.kind, text) for text in (case.bad, *cured)]
-    assert at_once(*questions) == [True, *(False for _ in cured)]
+    harm_of(rule, harm, waits=True)
 
 
 def test_limits_of_uploads_and_of_idle_connections_cut_no_stream() -> None:
@@ -50,4 +43,4 @@ def test_limits_of_uploads_and_of_idle_connections_cut_no_stream() -> None:
 def test_events_go_on_at_once_with_the_line_and_without() -> None:
     case = CASES["TRF-NOOP-FLUSH"]
     questions = [lambda text=text: streams.comes_in_batches(case.kind, text) for text in (case.bad, case.good)]
-    assert at_once(*questions) == [False, False]
+    assert streams.at_once(*questions) == [False, False]
