@@ -1,6 +1,11 @@
 """Every template is filled for every upstream, passes the lint, and lets streams through the real proxy."""
 
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +17,7 @@ from midstream.faults.server import FaultServer
 from tests.doctor import streams
 from tests.doctor.behind import PROGRAMS, behind
 from tests.faults.raw import ask, events_of
+from tests.gateway.http import authority
 from tests.proxies.programs import require, version
 
 EACH = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -102,6 +108,76 @@ def test_what_is_wrong_with_an_address_is_said_without_its_password() -> None:
 @EACH
 def test_what_is_written_fits_a_terminal_of_140_columns(kind: Kind) -> None:
     assert max(map(len, filled(kind.name, Wanted()).split("\n"))) <= 140
+
+
+CHECKS = ("nginx", "haproxy", "apache", "envoy", "caddy", "traefik")
+"""Those that can be told to speak TLS to their upstreams."""
+
+SYSTEM = ("/etc/ssl/certs/ca-certificates.crt", "@system-ca")
+
+
+@contextmanager
+def over_tls(*names: str) -> Iterator[int]:
+    """A server whose certificate has these names, of an authority of the tests'."""
+
+    class Answering(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            self.send_response(200)
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    class Quiet(ThreadingHTTPServer):
+        def handle_error(self, request: object, client_address: object) -> None:
+            pass
+
+    with Quiet(("127.0.0.1", 0), Answering) as server:
+        context = authority.server_context(*names, alpn=("http/1.1",))
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize(
+    "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in CHECKS]
+)
+def test_keys_go_only_to_an_upstream_whose_certificate_is_trusted_and_has_its_name(name: str, tmp_path: Path) -> None:
+    require(PROGRAMS[name].name)
+    text = filled(name, Wanted(upstream="https://localhost:8100"))
+    # The server of the test has no address of IPv6.
+    text = text.replace("type: STRICT_DNS", "type: STRICT_DNS\n      dns_lookup_family: V4_ONLY")
+    if name == "apache":
+        modules = (
+            f"LoadModule {each}_module /usr/lib/apache2/modules/mod_{each}.so\n" for each in ("socache_shmcb", "ssl")
+        )
+        text = "".join(modules) + text
+    with over_tls("localhost") as port, behind(name, text, port) as base_url:
+        assert ask(base_url, timeout_s=streams.DEADLINE_S).status in {500, 502, 503}
+    ours = tmp_path / "ca.pem"
+    ours.write_text(authority.pem())
+    tmp_path.chmod(0o755)
+    trusting = text
+    for place in SYSTEM:
+        trusting = trusting.replace(place, str(ours))
+    if trusting == text:
+        # Caddy and Traefik have no line for it: they take what the system trusts.
+        return
+    with over_tls("localhost") as port, behind(name, trusting, port) as base_url:
+        assert ask(base_url, timeout_s=streams.DEADLINE_S).status == 200
+    with over_tls("somebody.else") as port, behind(name, trusting, port) as base_url:
+        assert ask(base_url, timeout_s=streams.DEADLINE_S).status in {500, 502, 503}
 
 
 @pytest.mark.sockets

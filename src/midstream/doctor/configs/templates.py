@@ -3,6 +3,7 @@
 Rule: a template is a whole configuration with its reasons; it holds no logic but ``@tls`` and ``@plain`` before a line.
 """
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -90,6 +91,8 @@ class Wanted:
             "upstream": self.upstream.rstrip("/"),
             "upstream_host": f"[{host}]" if ":" in host else host,
             "upstream_address": host,
+            # What a certificate has to name.
+            "san_type": "IP_ADDRESS" if _is_address(host) else "DNS",
             "upstream_port": str(port or (443 if upstream.scheme == "https" else 80)),
             # A name of Kubernetes: the first part of that of the host.
             "service": host.partition(".")[0] if host[:1].isalpha() else "midstream",
@@ -136,6 +139,14 @@ def _chosen(template: str, tls: bool) -> Iterator[str]:
             yield line
         elif (mark[1] == "tls") is tls:
             yield line[mark.end() :]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _without_user(url: str) -> str:
