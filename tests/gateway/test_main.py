@@ -297,7 +297,7 @@ def test_it_runs_until_a_signal_and_sweeps_meanwhile(
                 time.sleep(0.005)
             if f'"{seen}"' not in told.getvalue():
                 late.append(seen)
-                faulthandler.dump_traceback(sys.__stderr__)
+                faulthandler.dump_traceback(2)
 
     asking = threading.Thread(target=signals)
     asking.start()
