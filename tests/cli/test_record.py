@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -113,3 +115,36 @@ def test_a_file_is_written_over_only_by_force(tmp_path: Path) -> None:
     with FaultServer("ok") as server:
         assert main(["record", "--force", "-o", "x.jsonl", f"{server.url}/v1/messages", "-d", ASKED], COMMANDS) == 0
     assert (tmp_path / "x.jsonl").read_text().startswith('{"midstream')
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Repeats what it was asked with, as servers for debugging do."""
+
+    def do_POST(self) -> None:
+        body = str(self.headers).encode() + self.path.encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("with_curl", [False, True])
+def test_a_reply_that_repeats_the_key_does_not_bring_it_into_the_recording(tmp_path: Path, with_curl: bool) -> None:
+    if with_curl and shutil.which("curl") is None and os.environ.get("CI") != "true":
+        pytest.skip("curl is not installed")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_address[1]}/v1?api_key=query-secret-1"
+            asked = ["-H", f"x-api-key: {KEY}", "-d", ASKED]
+            words = ["--", "curl", "--noproxy", "*", "-sN", url, *asked] if with_curl else [url, *asked]
+            assert main(["record", "-o", "a.jsonl", *words], COMMANDS) == 0
+        finally:
+            server.shutdown()
+            thread.join()
+    written = (tmp_path / "a.jsonl").read_text()
+    assert KEY not in written and "query-secret-1" not in written and f"x-api-key: {'*' * len(KEY)}" in written

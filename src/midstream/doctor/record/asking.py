@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from midstream.doctor.record.masking import Masking, of_request
 from midstream.doctor.record.writer import Bounds, Writer
 from midstream.doctor.recording.facts import Answered, Arrived, Asked, Finished, How
 
@@ -40,6 +41,7 @@ def record(question: Question, writer: Writer, bounds: Bounds | None = None) -> 
     bounds = bounds or Bounds()
     connection, target = _connection(question.url)
     headers = {name.lower(): value for name, value in question.headers.items()}
+    writer.masking = Masking(of_request(headers.items(), question.url))
     writer.tell(Asked(question.method, question.url, headers, body=question.body))
     try:
         sock, reply = _ask(connection, target, question, bounds)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import BinaryIO
 
+from midstream.doctor.record.masking import Masking, of_curl
 from midstream.doctor.record.writer import Bounds, Writer
 from midstream.doctor.recording import heads
 from midstream.doctor.recording.curl import finished_by_exit
@@ -38,6 +39,7 @@ def record(words: Sequence[str], writer: Writer, out: BinaryIO, err: BinaryIO, b
     except (OSError, ValueError) as problem:
         raise NoCurl(f"{words[0]} cannot be run: {getattr(problem, 'strerror', None) or problem}") from None
     url = next((word for word in words[1:] if word.lower().startswith(("http://", "https://"))), "")
+    writer.masking = Masking(of_curl(words))
     writer.tell(Asked("", url))
     with process:
         return _Run(process, writer, out, bounds, shows_head=_shows_head(words)).to_its_end(err)

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from midstream._version import __version__
+from midstream.doctor.record.masking import Masking
 from midstream.doctor.recording import timed
 from midstream.doctor.recording.facts import Arrived, Fact, Finished, How, Remark
 
@@ -39,6 +40,8 @@ class Writer:
         """Of body, so far."""
         self.finished: Finished | None = None
         self.last_byte_at_s: float | None = None
+        self.masking = Masking()
+        """What must not be in the body, once the request is known."""
         self._out = out
         self._clock = clock
         self._began_at = clock()
@@ -61,8 +64,9 @@ class Writer:
         if isinstance(fact, Arrived):
             self.bytes += len(fact.data)
             self.last_byte_at_s = at_s
-            for begin in range(0, len(fact.data), PIECE_BYTES):
-                self._write(timed.line_of(Arrived(fact.data[begin : begin + PIECE_BYTES], at_s)))
+            data = self.masking.mask(fact.data)
+            for begin in range(0, len(data), PIECE_BYTES):
+                self._write(timed.line_of(Arrived(data[begin : begin + PIECE_BYTES], at_s)))
         else:
             self._write(timed.line_of(fact if isinstance(fact, Remark) else replace(fact, at_s=at_s)))
 
