@@ -12,6 +12,7 @@ from midstream.journal.commit import Committer
 from midstream.journal.live import LiveWriter, Stream
 from midstream.journal.port import Info, JournalError, Kind, Record
 from midstream.journal.subscribers import Subscribers
+from tests.journal.test_table import rows
 
 
 class Thread:
@@ -56,7 +57,7 @@ class Desk:
         stream = Stream(len(self.streams) + 1, Info(id, b"", b"", 0.0, 1, False, 0, 0), table.Head())
         self.streams.append(stream)
         self.subscribers.add(id, self.told.extend)
-        writer = LiveWriter(stream, self.committer.touch, lambda: 1.0)
+        writer = LiveWriter(stream, self.committer.touched, self.committer.touch, lambda: 1.0)
         writer.append(Kind.OPENED, b"")
         return writer
 
@@ -88,9 +89,9 @@ def test_one_batch_is_on_its_way_at_a_time_and_the_next_has_all_that_came_meanwh
                 writer.append(Kind.SHOWN, b"%d" % n, 1)
             await asyncio.sleep(0.002)
         assert len(desk.writer.given) == 1 and desk.told == []
-        assert len(desk.writer.answer().rows) == 2
+        assert desk.writer.answer().rows == 2
         await desk.batch()
-        assert [row[8] for row in desk.writer.answer().rows] == [b"012", b"012"]
+        assert [row[8] for row in rows(desk.writer.answer())] == [b"012", b"012"]
         assert desk.told == [Record(Kind.SHOWN, b"012", 1, 3)] * 2
         await asyncio.sleep(0.002)
         assert desk.writer.given == []
@@ -171,7 +172,7 @@ def test_a_batch_that_fails_is_tried_again_with_what_came_meanwhile(
         await desk.batch()
         assert b"".join(record.data for record in desk.told) == b"a012"
         work = desk.writer.answer()
-        assert work.opened and b"".join(row[8] for row in work.rows) == b"a012"
+        assert work.opened and b"".join(row[8] for row in rows(work)) == b"a012"
         assert desk.committer.health.ok
         # One more, though nothing is to be stored: the mark is taken back.
         await desk.batch()
@@ -183,6 +184,70 @@ def test_a_batch_that_fails_is_tried_again_with_what_came_meanwhile(
 
     tell(tmp_path, story)
     assert [record.message.partition(" (")[2][:6] for record in caplog.records] == ["broken", ""]
+
+
+def test_frames_of_a_stream_in_the_midst_of_which_the_store_fails_keep_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "RETRY_S", 0.0)
+
+    async def story(desk: Desk) -> None:
+        writer = desk.stream()
+        await desk.batch()
+        desk.writer.answer()  # from here on, frames are all that is to be stored
+        for n in range(4):
+            writer.append(Kind.SHOWN, b"%d" % n, 1)
+            await desk.batch()
+            assert writer.pending_bytes == 1 and not desk.streams[0].pending
+            writer.append(Kind.SHOWN, b"+", 1)
+            if n != 2:
+                desk.writer.answer()
+                await desk.batch()
+                assert [row[8] for row in rows(desk.writer.answer())] == [b"+"]
+                continue
+            desk.writer.answer(problem=OSError("broken"))
+            assert writer.pending_bytes <= 1
+            await desk.batch()
+            assert [row[8] for row in rows(desk.writer.answer())] == [b"2+"]
+            await desk.batch()
+            desk.writer.answer(True)  # the mark is taken back
+        assert b"".join(record.data for record in desk.told) == b"0+1+2+3+"
+        assert [record.first for record in desk.told][-1] == 8 and desk.committer.health.pending_bytes == 0
+
+    tell(tmp_path, story)
+
+
+def test_who_waited_for_the_store_to_work_again_is_in_one_row_with_what_came_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "RETRY_S", 0.0)
+
+    async def story(desk: Desk) -> None:
+        writer = desk.stream()
+        stored = []
+
+        async def batch(problem: Exception | None = None) -> None:
+            await desk.batch()
+            work = desk.writer.answer(True, problem)
+            if problem is None:
+                stored.extend(rows(work))
+
+        await batch()
+        writer.append(Kind.SHOWN, b"a", 1)
+        await batch(OSError("broken"))
+        await desk.batch()
+        writer.append(Kind.SHOWN, b"b", 1)  # to be told of in the next turn, as the store fails
+        await batch()
+        await asyncio.sleep(0)
+        assert desk.committer.health.ok and desk.streams[0] in desk.committer._unsaved
+        for data in (b"c", b"d"):
+            writer.append(Kind.SHOWN, data, 1)
+            await batch()
+        assert [row[8] for row in stored] == [b"", b"a", b"bc", b"d"]
+        assert [row[2] for row in stored] == [0, *(row[0] for row in stored[:-1])]
+        assert b"".join(record.data for record in desk.told) == b"abcd"
+
+    tell(tmp_path, story, tick_s=0.02)
 
 
 def test_checkpoints_are_made_beside_the_writer_and_finished_by_it_when_the_log_is_large(

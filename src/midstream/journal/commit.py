@@ -15,7 +15,7 @@ from pathlib import Path
 
 from midstream.journal import files, table, upkeep
 from midstream.journal.files import Ownership
-from midstream.journal.live import Share, Stream, settle, share
+from midstream.journal.live import Share, Stream, Taken, give_back, settle, settle_taken, share, take
 from midstream.journal.port import Health, JournalError
 from midstream.journal.records import join
 from midstream.journal.subscribers import Subscribers
@@ -39,7 +39,15 @@ _log = logging.getLogger("midstream.journal")
 class _Batch:
     """What is with the writer's thread now."""
 
-    def __init__(self, shares: list[Share], waiting: list["asyncio.Future[None]"], made_at: float, rows: int) -> None:
+    def __init__(
+        self,
+        taken: Taken,
+        shares: list[Share],
+        waiting: list["asyncio.Future[None]"],
+        made_at: float,
+        rows: int,
+    ) -> None:
+        self.taken = taken
         self.shares = shares
         self.waiting = waiting
         self.made_at = made_at
@@ -75,7 +83,8 @@ class Committer:
         self._streams = streams
         self._forget = forget
         self._loop = asyncio.get_running_loop()
-        self._touched: list[Stream] = []
+        self.touched: list[Stream] = []
+        """Who has appended since the journal looked last: one list for ever, which every writer knows."""
         self._announcing = False
         self._unsaved: dict[Stream, None] = {}
         self._batch: _Batch | None = None
@@ -91,11 +100,10 @@ class Committer:
 
     # What is appended.
 
-    def touch(self, stream: Stream) -> None:
-        """Something is to be stored of this stream; called when its ``touched`` becomes true."""
-        if not self._touched and not self._unsaved and self._batch is None:
+    def touch(self) -> None:
+        """Somebody is about to be the first in `touched`."""
+        if not self._unsaved and self._batch is None:
             self._since = self._loop.time()
-        self._touched.append(stream)
         if not self._eager and not self._problem:
             if self._timer is None and self._batch is None:
                 self._arm()
@@ -105,7 +113,7 @@ class Committer:
 
     async def durable(self) -> None:
         """Waits until everything is durable that was appended before. Raises `JournalError` if the store fails."""
-        if self._touched or self._unsaved or self._batch is not None:
+        if self.touched or self._unsaved or self._batch is not None:
             future: asyncio.Future[None] = self._loop.create_future()
             self._waiting.append(future)
             self._arm()
@@ -120,7 +128,7 @@ class Committer:
     def health(self) -> Health:
         """See `port.Journal`."""
         pending_bytes = sum(stream.pending_bytes + stream.piled_bytes for stream in self._streams())
-        waits = self._touched or self._unsaved or self._batch is not None
+        waits = self.touched or self._unsaved or self._batch is not None
         lag_s = self._loop.time() - self._since if waits else 0.0
         return Health(not self._problem, self._problem, pending_bytes, lag_s)
 
@@ -136,15 +144,15 @@ class Committer:
     def _gather(self) -> None:
         """Takes note of who appended, and tells subscribers where they need not wait for the disk."""
         at_once = self._eager or bool(self._problem)
-        touched, self._touched = self._touched, []
         unsaved = self._unsaved
-        for stream in touched:
+        for stream in self.touched:
             stream.touched = False
             unsaved[stream] = None
             if at_once or stream.lossy:
                 self._tell_pending(stream)
                 if self._problem or stream.lossy:
                     self._pile(stream)
+        self.touched.clear()
 
     def _tell_pending(self, stream: Stream) -> None:
         news = stream.pending[stream.told :]
@@ -157,24 +165,26 @@ class Committer:
 
     def _tick(self) -> None:
         self._timer = None
-        self._gather()
         now = self._loop.time()
         self._next_at = now + self._tick_s
-        work = table.Work()
-        shares = []
-        first_row, rows = self._next_row, work.rows
-        for stream in self._unsaved:
-            shares.append(share(stream, work, first_row + len(rows)))
-        self._next_row += len(rows)
+        work, first_row = table.Work(), self._next_row
+        taken = Taken(first_row)
+        # Not who may be in `_unsaved` too: to be in a batch twice would tear the stream's rows apart.
+        if not (self._eager or self._problem or self._unsaved):
+            taken, self.touched[:] = take(self.touched, work, first_row)
+        self._gather()
+        shares = [share(stream, work, first_row + work.rows) for stream in self._unsaved]
+        self._next_row += work.rows
         self._unsaved = {}
         waiting, self._waiting = self._waiting, []
-        self._batch = _Batch(shares, waiting, now, len(rows))
-        if rows and now >= self._landmark_at:
-            work.landmark = self._landmark(shares)
+        self._batch = _Batch(taken, shares, waiting, now, work.rows)
+        if work.rows and now >= self._landmark_at:
+            work.landmark = self._landmark(taken, shares)
         self._writer.post(partial(self._write, work=work, marks=self._marks()), self._written)
 
-    def _landmark(self, shares: list[Share]) -> tuple[int, bytes]:
+    def _landmark(self, taken: Taken, shares: list[Share]) -> tuple[int, bytes]:
         heads = {stream.no: stream.head.row for stream in self._streams()}
+        heads.update((stream.no, row) for row, stream in enumerate(taken.streams, taken.row))
         heads.update((share.stream.no, share.head.row) for share in shares)
         return self._next_row - 1, table.pack_heads(heads.items())
 
@@ -204,7 +214,7 @@ class Committer:
             if whole:
                 self._marked = False
             self._stored(batch)
-        if self._touched or self._unsaved or self._waiting or self._marked:
+        if self.touched or self._unsaved or self._waiting or self._marked:
             self._arm()
 
     def _stored(self, batch: _Batch) -> None:
@@ -214,7 +224,10 @@ class Committer:
         self._since = batch.made_at
         if batch.rows and batch.made_at >= self._landmark_at:
             self._landmark_at = batch.made_at + LANDMARK_S
-        tell = self._subscribers.tell
+        taken, tell = batch.taken, self._subscribers.tell
+        for row, (stream, record) in enumerate(zip(taken.streams, taken.records, strict=True), taken.row):
+            settle_taken(stream, record, row)
+            tell(stream.id, (record,))
         for stored in batch.shares:
             stream, untold = stored.stream, stored.untold
             self._piled_bytes -= settle(stored)
@@ -254,7 +267,8 @@ class Committer:
         )
         if begins:
             _log.warning("%s", self._problem)
-        for stream in [held.stream for held in batch.shares]:
+        give_back(batch.taken)
+        for stream in [*batch.taken.streams, *(held.stream for held in batch.shares)]:
             stream.news = True
             self._unsaved[stream] = None
             self._tell_pending(stream)

@@ -2,8 +2,9 @@
 
 Rule: this is the only place where a record exists that is not durable.
 
-``pending`` holds what was appended and is not durable, in order. Its first ``told`` records are known to subscribers
-already: with relaxed durability soon after they were appended, and whenever the store fails.
+``pending`` holds what was appended and is not durable, in order; of what a batch has `Taken`, that batch holds it. Its
+first ``told`` records are known to subscribers already: with relaxed durability soon after they were appended, and
+whenever the store fails.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import msgspec
 
 from midstream.journal.port import Info, Kind, Record
 from midstream.journal.records import join
-from midstream.journal.table import Head, Row, Work
+from midstream.journal.table import Head, Value, Work
 
 _ENDED = Kind.ENDED  # to find it in the enumeration takes as long as the rest of `append`
 
@@ -92,13 +93,16 @@ class Stream:
 class LiveWriter:
     """See `port.Writer`."""
 
-    __slots__ = ("_clock", "_stream", "_touch", "epoch", "fenced", "id")
+    __slots__ = ("_clock", "_stream", "_touch", "_touched", "epoch", "fenced", "id")
 
-    def __init__(self, stream: Stream, touch: Callable[[Stream], None], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, stream: Stream, touched: list[Stream], touch: Callable[[], None], clock: Callable[[], float]
+    ) -> None:
         self.id = stream.id
         self.epoch = stream.epoch
         self.fenced = False
         self._stream = stream
+        self._touched = touched
         self._touch = touch
         self._clock = clock
 
@@ -128,11 +132,78 @@ class LiveWriter:
         stream.pending_bytes += len(data)
         if not stream.touched:
             stream.touched = True
-            self._touch(stream)
+            if not self._touched:
+                self._touch()
+            self._touched.append(stream)
 
 
 STEPS_MAX = 64
 """Rows between two that ``far`` names: the cost of a read that begins in the middle, in both directions."""
+
+
+class Taken(msgspec.Struct, gc=False):
+    """What a batch holds of those of whom there is nothing to be said but one row: nearly everybody, nearly always.
+
+    No object is made for each of them.
+    """
+
+    row: int
+    """That of the first; the others follow."""
+    streams: list[Stream] = []
+    records: list[Record] = []
+
+
+def take(touched: list[Stream], work: Work, row: int) -> tuple[Taken, list[Stream]]:
+    """Takes what is pending of those, and adds it to the work, numbered from ``row`` on; gives also who is left.
+
+    What is taken is not pending any more: it is nowhere but here until it is durable, or given back.
+    """
+    taken, others = Taken(row), []
+    streams, records, values = taken.streams, taken.records, work.values
+    for stream in touched:
+        pending = stream.pending
+        if stream.news or stream.told or stream.lossy:
+            others.append(stream)
+            continue
+        if len(pending) != 1:
+            joined = join(pending)
+            if len(joined) != 1:
+                others.append(stream)
+                continue
+            record = joined[0]
+        else:
+            record = pending[0]
+        stream.touched = False
+        pending.clear()
+        head, data = stream.head, record.data
+        size_bytes = head.size_bytes + len(data)
+        kind = _NUMBERS[record.kind]
+        values += (row, stream.no, head.row, head.far, kind, head.offset + 1, record.count, size_bytes, data)
+        row += 1
+        streams.append(stream)
+        records.append(record)
+    return taken, others
+
+
+def settle_taken(stream: Stream, record: Record, row: int) -> None:
+    """It is durable, in this row."""
+    head = stream.head
+    if head.steps + 1 == STEPS_MAX or not head.far:
+        head.far, head.steps = row, 0
+    else:
+        head.steps += 1
+    size_bytes = len(record.data)
+    head.row = row
+    head.offset += record.count
+    head.size_bytes += size_bytes
+    stream.pending_bytes -= size_bytes
+    stream.told_offset = head.offset
+
+
+def give_back(taken: Taken) -> None:
+    """It could not be stored."""
+    for stream, record in zip(taken.streams, taken.records, strict=True):
+        stream.pending.insert(0, record)
 
 
 class Share(msgspec.Struct, gc=False):
@@ -150,31 +221,15 @@ class Share(msgspec.Struct, gc=False):
 def share(stream: Stream, work: Work, row: int) -> Share:
     """Adds what is pending of a stream to the work, in rows that are numbered from ``row`` on."""
     pending, told = stream.pending, stream.told
-    taken = len(pending)
-    if taken == 1 and not told and not stream.news:  # the usual share, without a call
-        record, head = pending[0], stream.head
-        data, count = record.data, record.count
-        offset, size_bytes = head.offset + count, head.size_bytes + len(data)
-        kind = _NUMBERS[record.kind]
-        work.rows.append((row, stream.no, head.row, head.far, kind, head.offset + 1, count, size_bytes, data))
-        if head.steps + 1 == STEPS_MAX or not head.far:
-            head = Head(row, row, 0, offset, size_bytes)
-        else:
-            head = Head(row, head.far, head.steps + 1, offset, size_bytes)
-        return Share(stream, 1, head, [record])
-    if told:
-        untold = join(pending[told:])
-        head = _attach(stream, [*join(pending[:told]), *untold], row, work.rows)
-    else:
-        untold = join(pending)
-        head = _attach(stream, untold, row, work.rows)
+    untold = join(pending[told:])
+    head = _attach(stream, [*join(pending[:told]), *untold] if told else untold, row, work.values)
     if stream.news:
         stream.news = False
         _tell_of_stream(stream, head, row, work)
-    return Share(stream, taken, head, untold)
+    return Share(stream, len(pending), head, untold)
 
 
-def _attach(stream: Stream, records: list[Record], row: int, rows: list[Row]) -> Head:
+def _attach(stream: Stream, records: list[Record], row: int, values: list[Value]) -> Head:
     """Attaches records to the stream's last row; gives the new last one."""
     head = stream.head
     prev, far, steps, offset, size_bytes = head.row, head.far, head.steps, head.offset, head.size_bytes
@@ -182,7 +237,7 @@ def _attach(stream: Stream, records: list[Record], row: int, rows: list[Row]) ->
     for record in records:
         data, count = record.data, record.count
         size_bytes += len(data)
-        rows.append((row, no, prev, far, _NUMBERS[record.kind], offset + 1, count, size_bytes, data))
+        values += (row, no, prev, far, _NUMBERS[record.kind], offset + 1, count, size_bytes, data)
         offset += count
         prev = row
         steps += 1
@@ -219,12 +274,8 @@ def settle(share: Share) -> int:
     if stream.lossy:  # it lost its place while this was on its way, and with it what was pending
         return 0
     pending = stream.pending
-    if taken == 1:
-        freed_bytes = len(pending[0].data)
-        del pending[0]
-    else:
-        freed_bytes = sum([len(record.data) for record in pending[:taken]])
-        del pending[:taken]
+    freed_bytes = sum([len(record.data) for record in pending[:taken]])
+    del pending[:taken]
     if stream.told:
         stream.told = max(0, stream.told - taken)
     # The piled ones are the first, so that they go first.

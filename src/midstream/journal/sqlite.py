@@ -140,7 +140,7 @@ class SqliteJournal:
         stream = Stream(self._next_no, Info(id, owner, key, created_at, 1, False, 0, 0), table.Head())
         self._next_no += 1
         self._remember(stream)
-        writer = LiveWriter(stream, self._touch, self._clock)
+        writer = LiveWriter(stream, self._committer.touched, self._touch, self._clock)
         writer.append(Kind.OPENED, opening)
         return writer
 
@@ -158,10 +158,11 @@ class SqliteJournal:
             raise UnknownStream(f"there is no open stream {id}")
         stream.epoch += 1
         stream.news = True
-        writer = LiveWriter(stream, self._touch, self._clock)
+        writer = LiveWriter(stream, self._committer.touched, self._touch, self._clock)
         if not stream.touched:
             stream.touched = True
-            self._committer.touch(stream)
+            self._committer.touch()
+            self._committer.touched.append(stream)
         await self._committer.durable()
         return writer
 
@@ -207,12 +208,12 @@ class SqliteJournal:
         if stream is None:
             return await self._reader.call(partial(table.read_stream, id=id, after=after, bytes_max=bytes_max))
         # Both now, so that the one begins where the other ends.
-        head, known = stream.head, join(stream.pending[: stream.told])
-        if after >= head.offset:
+        row, offset, known = stream.head.row, stream.head.offset, join(stream.pending[: stream.told])
+        if after >= offset:
             return page(known, after, bytes_max)
-        job = partial(table.read_page, last_row=head.row, after=after, bytes_max=bytes_max)
+        job = partial(table.read_page, last_row=row, after=after, bytes_max=bytes_max)
         taken = await self._reader.call(job)
-        if taken and taken[-1].last == head.offset:
+        if taken and taken[-1].last == offset:
             return page(known, after, bytes_max, taken)
         return taken
 

@@ -13,19 +13,20 @@ import msgspec
 from midstream.journal.port import Info, Kind, Record
 from midstream.journal.records import page
 
-Row = tuple[int, int, int, int, int, int, int, int, bytes]
-"""A row of `records`."""
+Value = int | bytes
 
-ROWS_AT_ONCE = 64
-"""Rows in one INSERT. Between statements the interpreter may hand its lock to the event loop and wait for it to come
-back, so that few statements are worth more than their own cost."""
+_WIDTH = 9
+"""Columns of `records`."""
 
 _INSERT = "INSERT INTO records VALUES (?,?,?,?,?,?,?,?,?)"
-_INSERT_MANY = _INSERT + ",(?,?,?,?,?,?,?,?,?)" * (ROWS_AT_ONCE - 1)
+_INSERTS = [(rows, _INSERT + ",(?,?,?,?,?,?,?,?,?)" * (rows - 1)) for rows in (256, 64, 16, 4, 1)]
+"""Many rows in one statement. Between statements the interpreter may hand its lock to the event loop and wait for it to
+come back, so that few statements are worth more than their own cost."""
+
 _COLUMNS = "no, id, owner, key, created_at, epoch, ended_at, lossy, last_row, offset, size_bytes"
 
 
-class Head(msgspec.Struct, frozen=True, gc=False):
+class Head(msgspec.Struct, gc=False):
     """Where a stream's next row is attached."""
 
     row: int = 0
@@ -68,12 +69,18 @@ class Work(msgspec.Struct):
 
     opened: list[tuple[int, str, bytes, bytes, float, int, int, int]] = []
     """no, id, owner, key, created_at, epoch, first row, last row"""
-    rows: list[Row] = []
+    values: list[Value] = []
+    """Of rows of `records`, one after the other."""
     adopted: list[tuple[int, int]] = []
     """epoch, no"""
     ended: list[tuple[float | None, int, int, int, int, int]] = []
     """ended_at, lossy, last row, offset, size_bytes, no: also of streams that lost something and go on"""
     landmark: tuple[int, bytes] | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many of `records`."""
+        return len(self.values) // _WIDTH
 
 
 def write(connection: sqlite3.Connection, work: Work) -> None:
@@ -85,12 +92,11 @@ def write(connection: sqlite3.Connection, work: Work) -> None:
             connection.executemany(
                 "INSERT INTO streams VALUES (?,?,?,?,?,?,NULL,0,?,?,0,0) ON CONFLICT (id) DO NOTHING", work.opened
             )
-        rows = work.rows
-        whole = len(rows) - len(rows) % ROWS_AT_ONCE
-        for start in range(0, whole, ROWS_AT_ONCE):
-            execute(_INSERT_MANY, tuple(chain.from_iterable(rows[start : start + ROWS_AT_ONCE])))
-        if whole < len(rows):
-            connection.executemany(_INSERT, rows[whole:])
+        values, start = work.values, 0
+        for rows, insert in _INSERTS:
+            while len(values) - start >= rows * _WIDTH:
+                execute(insert, values[start : start + rows * _WIDTH])
+                start += rows * _WIDTH
         if work.adopted:
             connection.executemany("UPDATE streams SET epoch = ? WHERE no = ?", work.adopted)
         if work.ended:
