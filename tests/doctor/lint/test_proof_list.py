@@ -48,6 +48,8 @@ NO_PROXY = {
     "kubernetes": "there is no cluster; what its nginx and Envoy do is shown in theirs",
     "terraform": "load balancers of clouds are to be had in their clouds alone",
     "cloudflare": "it is to be had at Cloudflare alone",
+    "python": "programs and no proxies: their libraries are no part of what is installed for these tests",
+    "javascript": "likewise",
 }
 """Families that cannot be shown here, and why."""
 

@@ -76,6 +76,8 @@ FAMILIES = (
     "kubernetes",
     "terraform",
     "cloudflare",
+    "python",
+    "javascript",
 )
 """Every file of rules, in the order of the docs."""
 

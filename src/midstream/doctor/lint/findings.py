@@ -105,6 +105,9 @@ class Checked:
     fixable: bool = True
     """Whether what was read are the files themselves."""
 
+    known: set[tuple[str, Place]] = field(default_factory=set, repr=False)
+    """Which rule was found where."""
+
     def nothing(self, note: str) -> None:
         """No stream goes through what was read, as far as it is known here."""
         self.judged = False
@@ -115,6 +118,7 @@ class Checked:
     ) -> None:
         """A finding; the same one at the same place counts once."""
         known = rules()[rule]
-        if not any(old.rule.id == rule and old.place == place for old in self.findings):
+        if (rule, place) not in self.known:
+            self.known.add((rule, place))
             edits = tuple(edits) if self.fixable else ()
             self.findings.append(Finding(known, place, said, severity or known.severity, edits))

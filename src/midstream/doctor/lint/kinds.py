@@ -76,6 +76,18 @@ KINDS = (
         r"nginx.*\.conf|.*\.nginx",
         r"^[ \t]*(location\s[^\n]*\{|proxy_pass\s|upstream\s+\S+\s*\{|server\s*\{|http\s*\{)",
     ),
+    _kind(
+        "python",
+        "Python: a relay with Starlette, FastAPI or httpx",
+        r".*\.py",
+        r"^[ \t]*(from|import)[ \t]+(starlette|fastapi|httpx2?)\b",
+    ),
+    _kind(
+        "javascript",
+        "JavaScript: a relay with Express or http-proxy",
+        r".*\.[cm]?[jt]s",
+        r"(\brequire ?\( ?|\bfrom |^import )['\"](express|compression|http-proxy(-middleware)?)['\"]",
+    ),
 )
 """Every kind; the content is looked at in this order."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from midstream.doctor.lint import edits
-from midstream.doctor.lint.findings import Assumptions, Checked, Finding
+from midstream.doctor.lint.findings import Assumptions, Checked, Finding, Place
 from midstream.doctor.lint.kinds import kind_of
 from midstream.doctor.lint.source import STDIN, Source, Unreadable, allowed, read
 
@@ -36,6 +36,7 @@ def lint(names: Iterable[str], assume: Assumptions, wanted: str | None = None) -
     """Check every file."""
     result = Result()
     checked: dict[str, Checked] = {}
+    known: set[tuple[str, Place]] = set()
     for name in dict.fromkeys(names):
         try:
             checked[name] = _checked(read(name), assume, wanted, result)
@@ -48,7 +49,8 @@ def lint(names: Iterable[str], assume: Assumptions, wanted: str | None = None) -
         for finding in one.findings:
             if finding.rule.id in allowed(one.files.get(finding.place.file, []), finding.place.line):
                 result.allowed += 1
-            elif not _same(finding, result.findings):
+            elif (finding.rule.id, finding.place) not in known:
+                known.add((finding.rule.id, finding.place))
                 result.findings.append(finding)
     result.findings.sort(key=lambda each: (each.severity.rank, each.place.file, each.place.line, each.rule.id))
     return result
@@ -74,10 +76,6 @@ def _with_context(checked: dict[str, Checked]) -> list[Checked]:
         Path(file).absolute() for name, one in checked.items() for file in one.files if file != name and name != STDIN
     }
     return [one for name, one in checked.items() if Path(name).absolute() not in included]
-
-
-def _same(finding: Finding, others: list[Finding]) -> bool:
-    return any(other.rule.id == finding.rule.id and other.place == finding.place for other in others)
 
 
 @dataclass(frozen=True, slots=True)
