@@ -6,6 +6,10 @@ Rule: only what every test must have. A helper that some tests use is a module t
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clock")  # No timed tests: how fast examples come is the machine's affair.
 
 
 @pytest.fixture(autouse=True)
