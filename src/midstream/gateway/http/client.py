@@ -12,6 +12,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from midstream.gateway.http import tls
 from midstream.gateway.http.exchange import Exchange, Listener
+from midstream.gateway.http.found import Found, whole_chunk
 from midstream.gateway.http.heads import Headers, first
 from midstream.gateway.http.proxies import Route
 
@@ -31,7 +32,7 @@ _TIMEOUT = re.compile(rb"timeout\s*=\s*\"?([0-9]{1,6})", re.IGNORECASE)
 class Home(Protocol):
     """Where connections wait for their next use."""
 
-    found: "Found"
+    found: Found
 
     def put_back(self, connection: "ClientConnection", keep_alive_s: float | None) -> None:
         """The response was whole: it may be used again. The server's own limit, if it named one."""
@@ -42,40 +43,6 @@ class Home(Protocol):
 
 class _Refused(Exception):
     """Stops the parser."""
-
-
-class Found:
-    """What a parser calls. One for all connections of an event loop: each parser has returned before another is fed.
-
-    A parser keeps what it calls; bound to each connection that would be half a kilobyte of every stream.
-    """
-
-    __slots__ = (
-        "connection",
-        "on_body",
-        "on_header",
-        "on_headers_complete",
-        "on_message_begin",
-        "on_message_complete",
-        "parts",
-    )
-
-    def __init__(self) -> None:
-        self.connection: ClientConnection = cast(ClientConnection, None)
-        """Whose parser is being fed."""
-        self.parts: list[bytes] = []
-        """What it has found of the body."""
-        self.on_body = self.parts.append  # without a function of ours in between
-        self.on_message_begin = lambda: self.connection.message_begins()
-        self.on_header = lambda name, value: self.connection.header_came(name, value)
-        self.on_headers_complete = lambda: self.connection.headers_are_complete()
-        self.on_message_complete = lambda: self.connection.message_is_complete()
-
-    def take(self) -> bytes:
-        """What there is of the body, once."""
-        body = b"".join(self.parts)
-        self.parts.clear()
-        return body
 
 
 class ClientConnection(asyncio.Protocol):
@@ -128,7 +95,7 @@ class ClientConnection(asyncio.Protocol):
         """Sends a request, and listens for its response."""
         self._forget_response()
         self._exchange = exchange
-        self._parser = HttpResponseParser(self._found)
+        self._parser = self._found.parser()
         self._listener = exchange.begins(self)
         if self._listener is None:  # it was cancelled in the very moment
             self.cut()
@@ -181,20 +148,27 @@ class ClientConnection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        parser = self._parser
+        parser, found = self._parser, self._found
         if parser is None:
-            self.cut()  # nobody asked for anything: it would be taken for the next answer
-            return
+            if self._listener is None:
+                self.cut()  # nobody asked for anything: it would be taken for the next answer
+                return
+            if body := whole_chunk(data):  # nearly always, where words come one by one
+                self._quiet_bytes = 0
+                self._listener.received(body)
+                return
+            parser = self._parser = found.borrow()
         problem = ""
-        found = self._found
-        found.connection = self
+        found.begin(self)
         try:
             parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as broken:
             problem = _what_is_wrong(broken)
         # Taken before anybody is called, whatever that one then does with this connection or another.
-        parts = found.parts
-        body = parts.pop() if len(parts) == 1 else found.take()
+        body = found.take()
+        if found.is_between_chunks(data) and not (problem or self._complete):
+            self._parser = None
+            found.give_back(parser)
         if self._head_due:
             self._open()
         if not body:

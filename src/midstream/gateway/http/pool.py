@@ -12,9 +12,10 @@ from collections.abc import Iterator
 import msgspec
 
 from midstream.gateway.http import tls
-from midstream.gateway.http.client import ClientConnection, Found
+from midstream.gateway.http.client import ClientConnection
 from midstream.gateway.http.connect import ConnectFailed, dial
 from midstream.gateway.http.exchange import Exchange, Listener
+from midstream.gateway.http.found import Found
 from midstream.gateway.http.origin import Origin, OutRequest, request_head
 from midstream.gateway.http.proxies import DIRECT, Proxies, Route
 
