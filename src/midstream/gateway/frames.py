@@ -34,6 +34,11 @@ class Framer:
         self._comments = b""
 
     @property
+    def wire(self) -> Wire:
+        """How its consumer is spoken to."""
+        return "sse" if self._sse else "eventstream"
+
+    @property
     def passes_on(self) -> bool:
         """Whether a server-sent event without a number of its own only needs one: see `next`."""
         return self._sse and not self._comments
@@ -80,7 +85,7 @@ class Framer:
     def own(self, fields: Fields) -> tuple[bytes, int]:
         """A frame of midstream's own."""
         self.number += 1
-        frame = encoded(fields, "sse" if self._sse else "eventstream")
+        frame = encoded(fields, self.wire)
         return (b"id: %d\n%b" % (self.number, frame) if self._sse else frame), 1
 
     def given(self, frame: bytes) -> tuple[bytes, int]:

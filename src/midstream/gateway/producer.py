@@ -4,6 +4,7 @@ Rule: callbacks only. Every decision is the engine's; everything that a consumer
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from midstream.drivers.clock import Clock
@@ -11,14 +12,14 @@ from midstream.gateway import begun
 from midstream.gateway.alarms import Alarms, Slot
 from midstream.gateway.answered import Answered
 from midstream.gateway.asker import Asker
-from midstream.gateway.endings import JSON_BODY, Refusal, answer_of, envelope, error_of, exhausted
-from midstream.gateway.frames import Framer, Wire
+from midstream.gateway.asking import answered_instead, ask, refusal_of
+from midstream.gateway.endings import Refusal, error_of
+from midstream.gateway.frames import Framer
 from midstream.gateway.http.decoding import DecodingError
 from midstream.gateway.http.heads import Headers
-from midstream.gateway.http.outbound import Exchange, OutRequest, Pool
+from midstream.gateway.http.outbound import Exchange, Pool
 from midstream.gateway.kept import Kept
-from midstream.gateway.upstreams.errors import to_bedrock
-from midstream.gateway.upstreams.port import BadCall, CannotAsk, Upstream
+from midstream.gateway.upstreams.port import CannotAsk, Upstream
 from midstream.journal.port import Kind as Record
 from midstream.journal.port import Writer
 from midstream.protocol.dialects import dump
@@ -37,8 +38,6 @@ PENDING_BYTES_MAX = 1 << 20
 _LOOK_BYTES = PENDING_BYTES_MAX >> 4  # is shown between two looks at what waits
 _RESUME_S = 0.02
 """Two ticks of the journal."""
-_RECORDED_S = 0.002
-"""Between two looks whether the journal holds an attempt: it takes a tick, and what the disk takes."""
 _LAST_BYTES_S = 1.0
 """How long a connection may take to end a body whose message is complete, so that it can be used again."""
 _NEVER = float("inf")
@@ -66,8 +65,8 @@ class Producer:
 
     __slots__ = tuple(
         "_alarm _alarm_at _alarms _answered _attempts _asker _broke_at _clock _due _engine _exchange _facts _flow"
-        " _framer _look_at_bytes _loop _opening _paused _pool _request _shown _started_at _upstream _upstreams _watcher"
-        " _wire _writer id over read_bytes shown_bytes".split()
+        " _framer _look_at_bytes _loop _now _opening _paused _pool _request _shown _started_at _upstream _upstreams"
+        " _watcher _writer over read_bytes shown_bytes".split()
     )
 
     def __init__(
@@ -81,18 +80,18 @@ class Producer:
         pool: Pool,
         alarms: Alarms,
     ) -> None:
-        self.id = writer.id
         self.over = False
         self.read_bytes = self.shown_bytes = self._look_at_bytes = 0
         self._request, self._asker, self._engine = request, asker, engine
         self._writer, self._watcher, self._upstreams = writer, watcher, upstreams
         self._pool, self._alarms = pool, alarms
-        self._wire: Wire = request.call.wire
-        self._framer = Framer(self._wire, writer.offset)
+        self._framer = Framer(request.call.wire, writer.offset)
         self._shown = writer.offset > 0
         self._loop = asyncio.get_running_loop()
-        self._clock = Clock(alarms.now)
-        self._started_at = self._clock()
+        self._clock: Clock | None = None
+        """The engine's, once it has stood still."""
+        self._now: Callable[[], float] = alarms.now
+        self._started_at = self._now()
         self._exchange: Exchange | None = None
         self._opening: asyncio.Task[None] | None = None
         self._answered = Answered()
@@ -107,14 +106,14 @@ class Producer:
 
     def start(self) -> None:
         """Asks for the first time."""
-        self._took(self._engine.start(self._clock()))
+        self._took(self._engine.start(self._now()))
 
     def adopt(self, past: Past) -> None:
         """Goes on where another process was stopped."""
         self._started_at -= past.elapsed_s
         self._attempts = len(past.attempts)  # judged by the process that made them, or by nobody
         try:
-            step = self._engine.adopt(past, self._clock())
+            step = self._engine.adopt(past, self._now())
         except BrokenPast as problem:
             self._finish(Failure(Kind.LIMIT, Phase.SHOWING, Origin.CLIENT, str(problem)))
             return
@@ -124,7 +123,7 @@ class Producer:
         """Nobody wants the reply any more: the upstream is left, and the stream ends so."""
         if not self.over:
             self.abandon()
-            report = make_report(self._engine.history, "closed", None, self._clock() - self._started_at)
+            report = make_report(self._engine.history, "closed", None, self._now() - self._started_at)
             self._watcher.ended(report, None)
             self._writer.append(Record.ENDED, dump({"outcome": "cancelled"}))
 
@@ -134,6 +133,11 @@ class Producer:
         self._flow = None
         self._drop()
         self._disarm()
+
+    @property
+    def id(self) -> str:
+        """The stream's name in the journal."""
+        return self._writer.id
 
     @property
     def state(self) -> str:
@@ -173,7 +177,7 @@ class Producer:
     def received(self, data: bytes) -> None:
         """A chunk of the body."""
         self.read_bytes += len(data)
-        if self._flow is not None and self._flow.takes(data, self._clock()):
+        if self._flow is not None and self._flow.takes(data, self._now()):
             self._append(self._framer.next(data), 1)
             return
         if not self._answered.is_plain:
@@ -210,7 +214,7 @@ class Producer:
 
     def _tell(self, input: Input) -> None:
         if not self.over:
-            self._took(self._engine.receive(input, self._clock()))
+            self._took(self._engine.receive(input, self._now()))
 
     def _took(self, step: Step) -> None:
         if step.events:
@@ -253,12 +257,15 @@ class Producer:
         if self._writer.pending_bytes > PENDING_BYTES_MAX and not self._paused and self._exchange is not None:
             self._paused = True
             self._exchange.pause()
+            if self._clock is None:
+                self._now = self._clock = Clock(self._now)
             self._clock.leave()
             self._loop.call_later(_RESUME_S, self._resume)
 
     def _resume(self) -> None:
         if self.over or self._writer.pending_bytes <= PENDING_BYTES_MAX // 2 or self._exchange is None:
             self._paused = False
+            assert self._clock is not None, "it was stopped"
             self._clock.back()
             if self._alarm is None and not self.over and self._due != _NEVER:
                 self._arm(self._due)
@@ -296,7 +303,7 @@ class Producer:
     def _arm(self, due: float) -> None:
         self._disarm()
         self._alarm_at = due
-        self._alarm = self._alarms.set(self, self._clock.monotonic_at(due))
+        self._alarm = self._alarms.set(self, due if self._clock is None else self._clock.monotonic_at(due))
 
     def _disarm(self) -> None:
         if self._alarm is not None:
@@ -306,7 +313,7 @@ class Producer:
     def rang(self) -> None:
         """It is time to look whether the upstream has taken too long."""
         self._alarm, self._alarm_at = None, _NEVER
-        now = self._clock()
+        now = self._now()
         if self._flow is not None:
             self._due = self._flow.due
         if self.over or self._due == _NEVER:
@@ -323,43 +330,24 @@ class Producer:
     def _open(self, wait: Open) -> None:
         self._upstream = wait.upstream
         self._answered = Answered()
-        name, elapsed_s = self._upstreams[wait.upstream].name, self._clock() - self._started_at
+        name, elapsed_s = self._upstreams[wait.upstream].name, self._now() - self._started_at
         self._writer.append(Record.ATTEMPT, begun.write(begun.after(self._engine.history, name, elapsed_s)))
         self._opening = self._loop.create_task(self._ask(wait))
 
     async def _ask(self, wait: Open) -> None:
-        upstream = self._upstreams[wait.upstream]
-        if len(self._engine.history.attempts) > 1:
-            await self._recorded()
+        upstream, again = self._upstreams[wait.upstream], len(self._engine.history.attempts) > 1
+        first = self._writer if again else None
         try:
-            call = self._request.call
-            request: OutRequest = await upstream.request(call, wait.body, self._asker.credentials_for(upstream, call))
+            self._exchange = await ask(self._request, self._asker, upstream, wait, self._pool, self, first)
+            self._opening = None
         except CannotAsk as problem:
             self._opening = None
             self._cannot_ask(problem)
-            return
-        self._opening = None
-        self._request.pack()
-        if not self.over:
-            try:
-                self._exchange = self._pool.exchange(request, self, connect_s=wait.connect_s)
-            except ValueError as problem:
-                self._cannot_ask(BadCall(f"the request cannot be sent on: {problem}"))
-
-    async def _recorded(self) -> None:
-        """Waits until the journal holds the attempt, so that a crash loop asks no more often than the limits say.
-
-        Not for the first one: it becomes durable with the stream itself, or nobody knows of either.
-        """
-        while self._writer.pending_bytes:
-            await asyncio.sleep(_RECORDED_S)
 
     def _cannot_ask(self, problem: CannotAsk) -> None:
-        """The answer is one that a service would give."""
-        body = envelope(problem.status, str(problem), type=problem.error_type)
-        self._answered = Answered(problem.status, [JSON_BODY], body)
-        self._tell(Opened(problem.status, {"content-type": "application/json"}))
-        self._tell(Received(body))
+        self._answered = answered = answered_instead(problem)
+        self._tell(Opened(answered.status, answered.plain_headers()))
+        self._tell(Received(answered.body))
         self._tell(Ended())
 
     def _drop(self) -> None:
@@ -380,21 +368,13 @@ class Producer:
         else:
             self._drop()
         outcome: Outcome = "complete" if failure is None else "failed"
-        report = make_report(self._engine.history, outcome, failure, self._clock() - self._started_at)
-        refusal = self._refusal(failure, report) if failure is not None and not self._shown else None
+        report = make_report(self._engine.history, outcome, failure, self._now() - self._started_at)
+        refusal = None
+        if failure is not None and not self._shown:
+            upstream = self._upstreams[self._upstream]
+            refusal = refusal_of(failure, report, self.id, self._framer.wire, self._answered, upstream)
         self._watcher.ended(report, refusal)
         ending = {"outcome": outcome, "failure": described(failure)}
         if failure is not None and not self._engine.error_was_shown:
             self._writer.append(Record.SHOWN, *self._framer.failed(error_of(failure, report, self.id)))
         self._writer.append(Record.ENDED, dump(ending))
-
-    def _refusal(self, failure: Failure, report: Report) -> Refusal:
-        """What to answer instead of a stream: the upstream's own words, where it was the upstream that refused."""
-        answered = self._answered
-        if not answered.refuses:
-            own = answer_of(failure, report, self.id)
-            return own if self._wire == "sse" else Refusal(*to_bedrock(own.status, own.headers, own.body))
-        answer = Refusal(
-            *self._upstreams[self._upstream].refusal(answered.status, answered.headers, answered.body, self._wire)
-        )
-        return answer if failure.kind is Kind.REJECTED else exhausted(answer)
