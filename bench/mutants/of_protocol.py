@@ -265,7 +265,7 @@ MUTANTS = (
         8,
         "every delta is parsed as if it were the first of its kind",
         "protocol/common.py",
-        "        if data.startswith(common):\n",
+        "        if data.startswith(common.begin):\n",
         "        if False:\n",
         ("bench --here --only stream-16k",),
     ),

@@ -23,7 +23,7 @@ def begin() -> bytes:
 def test_a_delta_teaches_how_the_next_one_begins() -> None:
     common, first = Common(LINE), delta("x")
     (event,) = Anthropic().receive(first)
-    common.learn(event, first)
+    common = common.after(event, first)
     assert (common.begin, common.skip, common.index, common.kind) == (begin(), len(begin()), 0, "text_delta")
 
 

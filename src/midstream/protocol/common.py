@@ -16,31 +16,35 @@ decode_string = msgspec.json.Decoder(str).decode
 
 
 class Common:
-    """How the last common delta began: up to its payload, the next one nearly always begins the same."""
+    """How the last common delta began: up to its payload, the next one nearly always begins the same.
+
+    Thousands of streams share a few of them, so they are never written to.
+    """
 
     __slots__ = ("_before", "begin", "index", "kind", "skip")
 
-    def __init__(self, before: bytes = b"") -> None:
+    def __init__(self, before: bytes = b"", begin: bytes | tuple[()] = (), index: int = 0, kind: str = "") -> None:
         self._before = before
-        self.begin: bytes | tuple[()] = ()  # nothing begins so
-        self.skip = 0
-        self.index = 0
-        self.kind = ""
+        self.begin = begin
+        """Nothing begins with ``()``."""
+        self.skip = len(begin)
+        self.index = index
+        self.kind = kind
 
-    def learn(self, event: Event | Unreadable, data: bytes) -> None:
-        """Remembers the beginning of this event, if it is a delta of the common shape."""
+    def after(self, event: Event | Unreadable, data: bytes) -> "Common":
+        """What this event teaches, if it is a delta of the common shape; else what is known already."""
         if type(event) is not BlockGrew or event.fields is not None or not isinstance(event.value, str):
-            return
-        index, kind = event.index, event.kind
-        common = _beginning(self._before, index, kind)
-        if data.startswith(common):
-            self.begin, self.skip, self.index, self.kind = common, len(common), index, kind
+            return self
+        common = _common(self._before, event.index, event.kind)
+        if data.startswith(common.begin):
+            return common
+        return self
 
 
 @lru_cache(maxsize=128)  # ten kinds of payload for a dozen blocks: thousands of streams have the same few
-def _beginning(before: bytes, index: int, kind: str) -> bytes:
-    name = PAYLOADS[kind]
-    return before + f'{{"type":"content_block_delta","index":{index},"delta":{{"type":"{kind}","{name}":'.encode()
+def _common(before: bytes, index: int, kind: str) -> Common:
+    begin = f'{{"type":"content_block_delta","index":{index},"delta":{{"type":"{kind}","{PAYLOADS[kind]}":'.encode()
+    return Common(before, before + begin, index, kind)
 
 
 def payload(data: bytes, skip: int) -> str | None:

@@ -34,6 +34,7 @@ Events: TypeAlias = list[Event | Unreadable]
 _any = msgspec.json.Decoder()
 
 _DELTA_LINE = b"event: content_block_delta\ndata: "
+_UNKNOWN, _UNKNOWN_INNER = Common(_DELTA_LINE), Common()
 _BLOCK_END = b"\n\n"
 
 
@@ -64,7 +65,7 @@ class Anthropic:
 
     def __init__(self, *, frame_bytes_max: int = sse.FRAME_BYTES_MAX) -> None:
         self._frames = sse.Decoder(frame_bytes_max=frame_bytes_max)
-        self._common = Common(_DELTA_LINE)
+        self._common = _UNKNOWN
         self._idle = False  # no block has only begun
 
     @property
@@ -106,7 +107,7 @@ class Anthropic:
             append(event)
             if type(event) is Unreadable:
                 break
-            common.learn(event, block)
+            self._common = common = common.after(event, block)
             begin, skip, index, kind = common.begin, common.skip, common.index, common.kind
         return events
 
@@ -155,7 +156,7 @@ class Bedrock:
     def __init__(self, *, frame_bytes_max: int = sse.FRAME_BYTES_MAX) -> None:
         bound = min(frame_bytes_max, eventstream.PAYLOAD_BYTES_MAX)
         self._frames = eventstream.Decoder(payload_bytes_max=bound)
-        self._common = Common()
+        self._common = _UNKNOWN_INNER
         # The headers of a chunk, once one was seen: the decoder gives the same object for the same headers.
         self._chunk_headers: object = None
 
@@ -181,7 +182,7 @@ class Bedrock:
             append(event)
             if type(event) is Unreadable:
                 return events
-            chunk_headers = self._chunk_headers
+            common, chunk_headers = self._common, self._chunk_headers
         if problem is not None:
             append(_unreadable(problem))
         return events
@@ -205,7 +206,7 @@ class Bedrock:
             except (msgspec.DecodeError, ValueError, RecursionError):
                 return self._other(message)
             event = _read("chunk", data, raw)
-            self._common.learn(event, data)
+            self._common = self._common.after(event, data)
             self._chunk_headers = headers
             return event
         if kind in ("exception", "error"):

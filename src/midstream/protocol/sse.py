@@ -29,6 +29,10 @@ _NEWLINE = ord("\n")
 _CARRIAGE = ord("\r")  # as a number: `in` finds it ten times faster than as bytes
 
 
+_NOTHING = bytearray()
+"""Nothing is pending: one for all who wait for their next block. Never written to."""
+
+
 class _Fields(NamedTuple):
     """What one block says."""
 
@@ -48,7 +52,7 @@ class Decoder:
         self.retry_ms: int | None = None
         """The running value: what the last ``retry`` field asked for."""
         self._frame_bytes_max = frame_bytes_max
-        self._pending = bytearray()
+        self._pending = _NOTHING
         # The last block ended in "\r" and nothing came after it: a "\n" would belong to it.
         self._after_carriage = False
         self._begun = False
@@ -85,12 +89,12 @@ class Decoder:
                 self._check_size()
                 return []
             data = bytes(pending) + data
-            pending.clear()
+            self._pending = _NOTHING
         if data.find(b"\n\n") == len(data) - 2 >= 0:
             return [data]  # exactly one block, the common chunk: no copy
         blocks = data.split(b"\n\n")
         if rest := blocks.pop():
-            pending += rest
+            self._pending = bytearray(rest)
             if not blocks:
                 self._check_size()
         return [block + b"\n\n" for block in blocks]
@@ -129,8 +133,8 @@ class Decoder:
             if data[0] == _NEWLINE:
                 blocks.append(b"\n")
                 data = data[1:]
-        pending = self._pending
-        start = max(0, len(pending) - 1)
+        start = max(0, len(self._pending) - 1)
+        pending = self._pending = self._pending or bytearray()
         pending += data
         if _BOUNDARY.search(pending, start) is None:
             if not blocks:
@@ -143,7 +147,7 @@ class Decoder:
         ends = [boundary.end() for boundary in _BOUNDARY.finditer(data, start)]
         begins = [0, *ends]
         rest = data[ends[-1] :]
-        self._pending[:] = rest
+        self._pending = bytearray(rest) if rest else _NOTHING
         self._after_carriage = not rest and data.endswith(b"\r")
         return [data[begin:end] for begin, end in zip(begins, ends, strict=False)]
 

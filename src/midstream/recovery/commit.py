@@ -45,6 +45,9 @@ WHEN: dict[str, Show] = {
 }
 """By block type; every other type is shown `Show.WHOLE`."""
 
+_NOTHING_HELD: list[tuple[int, Event]] = []
+"""Stands for every list that is empty. Never written to."""
+
 _ALL_IS_WELL = ("tool_use", "end_turn", "pause_turn")
 
 NOTHING, START, END = -1, 0, 1 << 60
@@ -106,7 +109,7 @@ class Commit:
         self._message = message
         # Events wait with their place: three for each block (before it, inside it, at its stop); all up to the
         # limit have been shown.
-        self._held: list[tuple[int, Event]] = []
+        self._held = _NOTHING_HELD
         self._limit = NOTHING
         # How far `_reach` has looked for good: blocks passed, the calls among them without a result, and the longest
         # beginning that may be shown whole.
@@ -143,7 +146,10 @@ class Commit:
         return self._release()
 
     def _hold(self, event: Event) -> None:
-        self._held.append((self._place(event), event))
+        place = self._place(event)
+        if not self._held:
+            self._held = []
+        self._held.append((place, event))
         self.held_bytes += len(event.raw)
 
     def _place(self, event: Event) -> int:
@@ -178,6 +184,8 @@ class Commit:
             count += 1
         released = [event for _, event in held[:count]]
         del held[:count]
+        if not held:
+            self._held = _NOTHING_HELD
         self.held_bytes -= sum(len(event.raw) for event in released)
         return released
 

@@ -20,7 +20,7 @@ from midstream.recovery.failure import Failure, Kind
 from midstream.recovery.flow import Flow
 from midstream.recovery.history import AttemptRecord, History
 from midstream.recovery.past import Past, crash, fold
-from midstream.recovery.plan import NEXT_FORM, Continue, Form, Plan, Restart, Settle, generated_bytes, make_plan
+from midstream.recovery.plan import NEXT_FORM, RESTART, Continue, Form, Plan, Settle, generated_bytes, make_plan
 from midstream.recovery.policy import GiveUp, Policy, Spent
 from midstream.recovery.request import Request
 from midstream.recovery.standing import Standing, dropped_record
@@ -47,7 +47,7 @@ class Engine:
     """Recovers one stream. Call `start` once, then `receive` with each fact, until the step says `Done`."""
 
     __slots__ = tuple(
-        "_around _attempt _cause _chooser _delay_s _doing _extensions _flow _hold_live_after_s _next _one_wire _pings"
+        "_around _attempt _cause _delay_s _doing _extensions _flow _hold_live_after_s _next _one_wire _pings"
         " _policy _recovers _request _rules _standing _started_at _upstream _wire _wire_name error_was_shown facts"
         " failure history unshown".split()
     )
@@ -80,7 +80,7 @@ class Engine:
         self._recovers = recovers
         self._hold_live_after_s = hold_live_after_s
         self._doing = Doing.SLEEPING
-        self._next: Plan = Restart()
+        self._next: Plan = RESTART
         self._delay_s = self._started_at = 0.0
         self._attempt: Attempt | None = None
         self._flow: Flow | None = None
@@ -92,7 +92,6 @@ class Engine:
         self._cause: Failure | None = None  # what made the present Continue necessary
         self._extensions = 0
         self._pings = 0
-        self._chooser = Chooser(request, policy, surroundings)
         self._rules = rules_of(policy, request)
 
     # What a driver calls.
@@ -100,7 +99,7 @@ class Engine:
     def start(self, now: float) -> Step:
         """The first thing to do."""
         self._started_at = now
-        self._upstream = self._chooser.first()
+        self._upstream = Chooser(self._request, self._policy, self._around).first()
         return Step([], self._open(now))
 
     def adopt(self, past: Past, now: float) -> Step:
@@ -197,7 +196,7 @@ class Engine:
         watch = Watch(policy, self._request.size_bytes, now, total_at, self._pings)
         self._attempt = attempt = Attempt(plan, record, watch, self._rules, policy, self.facts)
         attempt.wire = self._wire_name if self._one_wire else None
-        attempt.shown_before = standing.shown.state is not State.EMPTY
+        attempt.shown_before = standing.has_shown
         attempt.extendable = self._recovers and self._extensions < policy.continue_max_tokens
         attempt.hold_live_after_s = self._hold_live_after_s
         if isinstance(plan, Continue):
@@ -326,7 +325,8 @@ class Engine:
         self, failure: Failure, dropped: list[Block], out: list[Event], now: float, form: Form | None, *, ours: bool
     ) -> Step:
         standing, spent = self._standing, self._spent(now)
-        choice = self._chooser.after(failure, standing, dropped, self._upstream, spent, form=form, ours=ours)
+        chooser = Chooser(self._request, self._policy, self._around)
+        choice = chooser.after(failure, standing, dropped, self._upstream, spent, form=form, ours=ours)
         if isinstance(choice, Settle):
             return self._end_with(standing.settled(self._wire.encode), out, settled=True)
         if isinstance(choice, GiveUp):

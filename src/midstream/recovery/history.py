@@ -20,6 +20,10 @@ def fit(name: object, *, most: int = NAME_CHARS_MAX) -> str:
     return "".join("\ufffd" if unicodedata.category(char) in ("Cc", "Cs") else char for char in text)
 
 
+_NOTHING: Fields = {}
+"""What an attempt reports before it is over. Never written to."""
+
+
 @dataclass(slots=True)
 class AttemptRecord:
     """One upstream request."""
@@ -38,7 +42,7 @@ class AttemptRecord:
     model: str | None = None
     failure: Failure | None = None
     stop_reason: str | None = None
-    usage: Fields = field(default_factory=dict)
+    usage: Fields = field(default_factory=lambda: _NOTHING)
     """As reported, as far as it came."""
     usage_is_lower_bound: bool = True
     """The attempt did not end: more was generated than was reported."""

@@ -59,6 +59,10 @@ class Restart:
     """The same request again: nothing has been shown."""
 
 
+RESTART = Restart()
+"""One for all streams."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settle:
     """End the message where its complete tool calls end."""

@@ -6,7 +6,7 @@ Rule: adds up, and decides nothing. One attempt is added to it when it is over.
 from collections.abc import Sequence
 
 from midstream.protocol.events import Event, Fields
-from midstream.protocol.message import Block, Message
+from midstream.protocol.message import Block, Message, State
 from midstream.recovery.attempt import Attempt
 from midstream.recovery.history import DroppedRecord, fit
 from midstream.recovery.plan import Cut, Situation, name_of, stays_at_home
@@ -20,13 +20,12 @@ class Standing:
     """One stream between two attempts."""
 
     __slots__ = tuple(
-        "attempts container cut failed_at followed homebound lost_call makers paid_bytes received shown stop_held"
+        "_shown attempts container cut failed_at followed homebound lost_call makers paid_bytes received stop_held"
         " usages".split()
     )
 
     def __init__(self) -> None:
-        self.shown = Message()
-        """What the consumer has."""
+        self._shown: Message | None = None
         self.makers: tuple[int | None, ...] = ()
         """For each block of it, the upstream that began it."""
         self.usages: tuple[Fields, ...] = ()
@@ -52,6 +51,18 @@ class Standing:
         self.followed = False
         """What is shown was more than its last block when an earlier process showed it."""
 
+    @property
+    def shown(self) -> Message:
+        """What the consumer has. Made when it is asked for first: most streams never come to a second attempt."""
+        if self._shown is None:
+            self._shown = Message()
+        return self._shown
+
+    @property
+    def has_shown(self) -> bool:
+        """Whether the consumer has anything."""
+        return self._shown is not None and self._shown.state is not State.EMPTY
+
     def beside(self, attempt: Attempt) -> tuple[Message, list[Block]]:
         """What the consumer has, this attempt's part included; and the blocks of it that were not shown."""
         commit, splice = attempt.commit, attempt.splice
@@ -64,7 +75,7 @@ class Standing:
 
     def absorb(self, attempt: Attempt) -> list[Block]:
         """Adds what the attempt showed to what the consumer has; returns the blocks that it did not show."""
-        self.shown, dropped = self.beside(attempt)
+        self._shown, dropped = self.beside(attempt)
         upstream = attempt.record.upstream
         if attempt.showed:
             self.attempts, self.cut, self.stop_held = 1, None, None
