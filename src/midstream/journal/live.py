@@ -15,6 +15,9 @@ from midstream.journal.port import Info, Kind, Record
 from midstream.journal.records import join
 from midstream.journal.table import Head, Value, Work
 
+_NOTHING: list[Record] = []
+"""Nothing is pending: one for all streams that wait for their next word. Never written to."""
+
 _ENDED = Kind.ENDED  # to find it in the enumeration takes as long as the rest of `append`
 
 
@@ -63,7 +66,7 @@ class Stream:
         """Of what was appended."""
         self.told_offset = head.offset
         """Of what subscribers may know."""
-        self.pending: list[Record] = []
+        self.pending = _NOTHING
         self.told = 0
         self.pending_bytes = 0
         """Of those in `pending` that whoever produces has to wait for."""
@@ -127,7 +130,11 @@ class LiveWriter:
         if kind is _ENDED:
             stream.ended_at = self._clock()
             stream.news = True
-        stream.pending.append(Record(kind, data, stream.offset + 1 if count else 0, count))
+        record = Record(kind, data, stream.offset + 1 if count else 0, count)
+        if stream.pending:
+            stream.pending.append(record)
+        else:
+            stream.pending = [record]
         stream.offset += count
         stream.pending_bytes += len(data)
         if not stream.touched:
@@ -174,7 +181,7 @@ def take(touched: list[Stream], work: Work, row: int) -> tuple[Taken, list[Strea
         else:
             record = pending[0]
         stream.touched = False
-        pending.clear()
+        stream.pending = _NOTHING
         head, data = stream.head, record.data
         size_bytes = head.size_bytes + len(data)
         kind = _NUMBERS[record.kind]
@@ -203,7 +210,7 @@ def settle_taken(stream: Stream, record: Record, row: int) -> None:
 def give_back(taken: Taken) -> None:
     """It could not be stored."""
     for stream, record in zip(taken.streams, taken.records, strict=True):
-        stream.pending.insert(0, record)
+        stream.pending = [record, *stream.pending]
 
 
 class Share(msgspec.Struct, gc=False):
@@ -276,6 +283,8 @@ def settle(share: Share) -> int:
     pending = stream.pending
     freed_bytes = sum([len(record.data) for record in pending[:taken]])
     del pending[:taken]
+    if not pending:
+        stream.pending = _NOTHING
     if stream.told:
         stream.told = max(0, stream.told - taken)
     # The piled ones are the first, so that they go first.

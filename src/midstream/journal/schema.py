@@ -23,6 +23,9 @@ CHECK_S = 2.0
 """How long the check at the start may take. A file that is larger than what can be read in this time is trusted: a
 gateway that does not come up again helps nobody."""
 
+CACHE_KIB = 256
+"""Of each connection. A commit of ten milliseconds writes less, at 30,000 events a second too."""
+
 _TABLES = (
     """
     CREATE TABLE streams (
@@ -79,7 +82,7 @@ def connect(path: Path, synchronous: str = "FULL", *, read_only: bool = False) -
         # Checkpoints are made when they delay nobody: see `checkpoint.py`.
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         # Whatever is written goes through it, and stays until it is full; what is read again, the system has as well.
-        connection.execute("PRAGMA cache_size = -1024")
+        connection.execute(f"PRAGMA cache_size = {-CACHE_KIB}")
     except sqlite3.Error:
         connection.close()
         raise

@@ -17,33 +17,40 @@ class Subscribers:
     """The subscribers of every stream. Used in the event loop's thread."""
 
     def __init__(self) -> None:
-        # Tuples, so that one who leaves while others are being told disturbs nobody.
-        self._of: dict[str, tuple[Subscriber, ...]] = {}
+        # Nearly always one, without a tuple around it; tuples, so that one who leaves while others are being told
+        # disturbs nobody.
+        self._of: dict[str, Subscriber | tuple[Subscriber, ...]] = {}
 
     def add(self, id: str, subscriber: Subscriber) -> None:
         """Tells it of this stream from now on."""
-        self._of[id] = (*self._of.get(id, ()), subscriber)
+        others = self._all(id)
+        self._of[id] = (*others, subscriber) if others else subscriber
 
     def remove(self, id: str, subscriber: Subscriber) -> None:
         """Tells it no more; also if it never did."""
         # By equality: every access to a bound method makes a new object.
-        left = tuple(other for other in self._of.get(id, ()) if other != subscriber)
+        left = tuple(other for other in self._all(id) if other != subscriber)
         if left:
-            self._of[id] = left
+            self._of[id] = left if len(left) > 1 else left[0]
         else:
             self._of.pop(id, None)
 
+    def _all(self, id: str) -> tuple[Subscriber, ...]:
+        found = self._of.get(id, ())
+        return found if isinstance(found, tuple) else (found,)
+
     def tell(self, id: str, records: Sequence[Record]) -> None:
         """Tells everyone of those of the records that are for consumers."""
-        subscribers = self._of.get(id)
-        if not subscribers:
+        found = self._of.get(id)
+        if found is None:
             return
+        subscribers = found if isinstance(found, tuple) else (found,)
         news = records if len(records) == 1 and records[0].kind is _SHOWN else told(records)
         if not news:
             return
         for subscriber in subscribers:
             # One who was removed by another a moment ago is not told any more.
-            if subscriber is not subscribers[0] and subscriber not in self._of.get(id, ()):
+            if subscriber is not subscribers[0] and subscriber not in self._all(id):
                 continue
             try:
                 subscriber(news)

@@ -51,7 +51,6 @@ class ClientConnection(asyncio.Protocol):
     __slots__ = (
         "_complete",
         "_exchange",
-        "_found",
         "_head_due",
         "_headers",
         "_home",
@@ -69,7 +68,7 @@ class ClientConnection(asyncio.Protocol):
     )
 
     def __init__(self, home: Home, route: Route) -> None:
-        self._home, self._found = home, home.found
+        self._home = home
         self.route = route
         """What it leads to."""
         self.expires_at = 0.0
@@ -95,7 +94,7 @@ class ClientConnection(asyncio.Protocol):
         """Sends a request, and listens for its response."""
         self._forget_response()
         self._exchange = exchange
-        self._parser = self._found.parser()
+        self._parser = self._home.found.parser()
         self._listener = exchange.begins(self)
         if self._listener is None:  # it was cancelled in the very moment
             self.cut()
@@ -148,7 +147,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        parser, found = self._parser, self._found
+        parser = self._parser
         if parser is None:
             if self._listener is None:
                 self.cut()  # nobody asked for anything: it would be taken for the next answer
@@ -157,8 +156,8 @@ class ClientConnection(asyncio.Protocol):
                 self._quiet_bytes = 0
                 self._listener.received(body)
                 return
-            parser = self._parser = found.borrow()
-        problem = ""
+            parser = self._parser = self._home.found.borrow()
+        problem, found = "", self._home.found
         found.begin(self)
         try:
             parser.feed_data(data)

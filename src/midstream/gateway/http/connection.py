@@ -6,6 +6,7 @@ Rule: no task and no timer while a response runs. The end is FIN, never RST: see
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
@@ -18,6 +19,9 @@ from midstream.gateway.http.response import Response
 # Bytes behind a request that is not answered yet. They are thrown away and cost the client its connection when the
 # response is over; who sends more than the start of another request has no intention of waiting for it.
 EXCESS_BYTES_MAX = 64 << 10
+
+# A connection has from its listener what `bound_kernel` sets: a call to the kernel and an object less for each.
+_IS_INHERITED = sys.platform == "linux"
 
 _NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
@@ -50,12 +54,10 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_broken", "_close_by", "_closing", "_excess_bytes", "_flush_by", "_held_back", "_host", "_idle",
         "_keeps_alive", "_loop", "_parser", "_pending_bytes", "_request", "_response", "_timer", "_transport",
-        "_whole", "_writable", "write"
+        "_whole", "_writable"
     )  # fmt: skip
 
     _transport: asyncio.Transport
-    write: Callable[[bytes], None]
-    """Hand bytes to the socket, or to what waits for it."""
 
     def __init__(self, host: Host, loop: asyncio.AbstractEventLoop) -> None:
         self._host: Final = host
@@ -88,10 +90,10 @@ class Connection(asyncio.Protocol):
         """Somebody connected."""
         # A cast: uvloop's transports are none of asyncio's classes.
         self._transport = transport = cast(asyncio.Transport, transport)
-        self.write = transport.write
         mark = self._host.limits.backlog_bytes
         transport.set_write_buffer_limits(high=mark, low=mark // 4)
-        _bound_kernel(transport)
+        if not _IS_INHERITED:
+            bound_kernel(transport.get_extra_info("socket"))
         problem = self._host.opened(self)
         if problem is None:
             self._arm(self._host.limits.head_s, self._head_is_late)
@@ -195,6 +197,10 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
 
     # --- asked by the response ---
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the socket, or to what waits for it."""
+        self._transport.write(data)
 
     @property
     def backlog_bytes(self) -> int:
@@ -329,9 +335,8 @@ class Connection(asyncio.Protocol):
             self._timer = None
 
 
-def _bound_kernel(transport: asyncio.Transport) -> None:
+def bound_kernel(raw: socket.socket | None) -> None:
     """Let a reader that is slow be seen here, and not after megabytes in the kernel's buffers."""
-    raw = transport.get_extra_info("socket")
     if _NOTSENT_LOWAT is not None and raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
         # A client that has left already is met again where its connection is read.
         with contextlib.suppress(OSError):
