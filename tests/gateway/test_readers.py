@@ -13,7 +13,7 @@ from midstream.gateway.alarms import Alarms
 from midstream.gateway.frames import Wire
 from midstream.gateway.http.response import Response
 from midstream.gateway.metrics import Totals
-from midstream.gateway.readers import Head, Pace, Reader, error_frame_of
+from midstream.gateway.readers import Head, Pace, Reader, Room, error_frame_of
 from midstream.journal.memory import MemoryJournal
 from midstream.journal.port import Kind, Record
 from tests import wire
@@ -352,15 +352,8 @@ class Alone:
         self.journal, self.line, self.left = MemoryJournal(), Line(), list[bool]()
         self.writer = self.journal.create(ID, owner=b"", key=b"", created_at=0.0, opening=b"")
         self.response, self.head = Response(self.line), Head(ID, "sse")
-        self.reader = Reader(
-            self.head,
-            self.journal,
-            self.response,
-            self,
-            after=0,
-            pace=Pace(ping_s, stall_s, Totals()),
-            alarms=Alarms(),
-        )
+        room = Room(self.journal, self, Pace(ping_s, stall_s, Totals()), Alarms())
+        self.reader = Reader(self.head, self.response, room, after=0)
         self.reader.start(early_s, fresh=fresh)
 
     def reader_left(self, reader: Reader, got_all: bool) -> None:
@@ -379,10 +372,10 @@ def test_a_reader_that_begins_inside_a_record_gets_what_is_behind_its_place() ->
     async def story() -> None:
         alone = Alone(fresh=False)
         await settled()
-        alone.reader._told([Record(Kind.SHOWN, FRAME % 1 + FRAME % 2, 1, 2)])
+        alone.reader([Record(Kind.SHOWN, FRAME % 1 + FRAME % 2, 1, 2)])
         # What overlaps is skipped by its frames, and what is of no kind for consumers is left out.
         news = [Record(Kind.SHOWN, FRAME % 1, 1, 1), Record(Kind.FACT, b"{}")]
-        alone.reader._told([*news, Record(Kind.SHOWN, FRAME % 2 + FRAME % 3, 2, 2)])
+        alone.reader([*news, Record(Kind.SHOWN, FRAME % 2 + FRAME % 3, 2, 2)])
         assert re.findall(rb"id: (\d)", alone.line.taken) == [b"1", b"2", b"3"]
         alone.reader.stop()
 

@@ -22,8 +22,8 @@ from midstream.gateway.http.inbound import Bodies, Response
 from midstream.gateway.http.outbound import Pool
 from midstream.gateway.kept import Kept
 from midstream.gateway.owners import same
-from midstream.gateway.producer import Producer
-from midstream.gateway.readers import Head, Pace, Reader
+from midstream.gateway.producer import Means, Producer
+from midstream.gateway.readers import Head, Pace, Reader, Room
 from midstream.gateway.routing import Routing
 from midstream.gateway.tracing import NOBODY, Span
 from midstream.gateway.upstreams.port import Call
@@ -166,7 +166,11 @@ class Hub:
     delivered: "Recent" = field(default_factory=lambda: Recent(DELIVERED_MAX))
     """Streams that a reader got to the end: a retry of their request is a request of its own."""
     closing: bool = False
-    _alarms: Alarms = field(default_factory=Alarms)
+
+    def __post_init__(self) -> None:
+        alarms = Alarms()
+        self._means = Means(self.routing.upstreams, self.pool, alarms)
+        self._room = Room(self.journal, self, self.limits.pace, alarms)
 
     # Streams.
 
@@ -232,7 +236,7 @@ class Hub:
             one_wire=False,
             wire=DIALECTS[call.wire],
         )
-        return Producer(kept, stream.asker, engine, writer, stream, routing.upstreams, self.pool, self._alarms)
+        return Producer(kept, stream.asker, engine, writer, stream, self._means)
 
     def ended(self, stream: Stream, report: Report) -> None:
         """The producer has come to its end, whatever it was."""
@@ -265,7 +269,7 @@ class Hub:
         by_retry: bool = False,
     ) -> None:  # fmt: skip
         """A reader of a stream; ``stream`` is ``None`` for one that is over. ``fresh``: the one that asked for it."""
-        reader = Reader(head, self.journal, response, self, after=after, pace=self.limits.pace, alarms=self._alarms)
+        reader = Reader(head, response, self._room, after=after)
         if stream is None:
             self._late.add(reader)
         else:

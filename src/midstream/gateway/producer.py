@@ -5,6 +5,7 @@ Rule: callbacks only. Every decision is the engine's; everything that a consumer
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from midstream.drivers.clock import Clock
@@ -60,40 +61,39 @@ class Watcher(Protocol):
         told."""
 
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What all producers share, held by each of them as one thing."""
+
+    upstreams: list[Upstream]
+    pool: Pool
+    alarms: Alarms
+
+
 class Producer:
     """Drives one engine. The `Listener` of its upstream's responses."""
 
     __slots__ = tuple(
-        "_alarm _alarm_at _alarms _answered _attempts _asker _broke_at _clock _due _engine _exchange _facts _flow"
-        " _framer _look_at_bytes _loop _now _opening _paused _pool _request _shown _started_at _upstream _upstreams"
-        " _watcher _writer over read_bytes shown_bytes".split()
+        "_alarm _alarm_at _answered _asked _asker _attempts _broke_at _clock _due _engine _facts _flow _framer"
+        " _look_at_bytes _means _now _paused _request _shown _started_at _upstream _watcher _writer over read_bytes"
+        " shown_bytes".split()
     )
 
     def __init__(
-        self,
-        request: Kept,
-        asker: Asker,
-        engine: Engine,
-        writer: Writer,
-        watcher: Watcher,
-        upstreams: list[Upstream],
-        pool: Pool,
-        alarms: Alarms,
+        self, request: Kept, asker: Asker, engine: Engine, writer: Writer, watcher: Watcher, means: Means
     ) -> None:
         self.over = False
         self.read_bytes = self.shown_bytes = self._look_at_bytes = 0
         self._request, self._asker, self._engine = request, asker, engine
-        self._writer, self._watcher, self._upstreams = writer, watcher, upstreams
-        self._pool, self._alarms = pool, alarms
+        self._writer, self._watcher, self._means = writer, watcher, means
         self._framer = Framer(request.call.wire, writer.offset)
         self._shown = writer.offset > 0
-        self._loop = asyncio.get_running_loop()
         self._clock: Clock | None = None
         """The engine's, once it has stood still."""
-        self._now: Callable[[], float] = alarms.now
+        self._now: Callable[[], float] = means.alarms.now
         self._started_at = self._now()
-        self._exchange: Exchange | None = None
-        self._opening: asyncio.Task[None] | None = None
+        self._asked: asyncio.Task[None] | Exchange | None = None
+        """What is under way: the task of asking, and then the exchange."""
         self._answered = Answered()
         self._upstream, self._attempts, self._facts = -1, 0, 0
         self._due = self._alarm_at = _NEVER
@@ -144,14 +144,14 @@ class Producer:
         """What the stream is waiting for, in a word."""
         if self._paused:
             return "waiting for the journal"
-        if self._exchange is None:
-            return "opening" if self._opening is not None else "sleeping"
+        if not isinstance(self._asked, Exchange):
+            return "opening" if self._asked is not None else "sleeping"
         return "showing" if self._shown else "waiting"
 
     @property
     def upstream(self) -> str:
         """The name of the one that was asked last; empty if none was."""
-        return self._upstreams[self._upstream].name if self._upstream >= 0 else ""
+        return self._means.upstreams[self._upstream].name if self._upstream >= 0 else ""
 
     @property
     def offset(self) -> int:
@@ -191,7 +191,7 @@ class Producer:
 
     def ended(self) -> None:
         """The body ended as its framing says."""
-        self._exchange = None
+        self._asked = None
         try:
             rest = self._answered.rest()
         except DecodingError as problem:
@@ -203,7 +203,7 @@ class Producer:
 
     def broke(self, reason: str, detail: str) -> None:
         """The connection failed."""
-        self._exchange = None
+        self._asked = None
         self._tell(Broke(reason, detail))
 
     def _undecodable(self, problem: Exception) -> None:
@@ -242,7 +242,7 @@ class Producer:
             self._watcher.headed(self._answered.headers)
             self._answered = self._answered.without_headers()
         if self._broke_at:
-            self._watcher.spoke(self._loop.time() - self._broke_at)
+            self._watcher.spoke(self._means.alarms.now() - self._broke_at)
             self._broke_at = 0.0
         self._append(data, count)
 
@@ -254,25 +254,27 @@ class Producer:
             self._hold_back()
 
     def _hold_back(self) -> None:
-        if self._writer.pending_bytes > PENDING_BYTES_MAX and not self._paused and self._exchange is not None:
+        asked = self._asked
+        if self._writer.pending_bytes > PENDING_BYTES_MAX and not self._paused and isinstance(asked, Exchange):
             self._paused = True
-            self._exchange.pause()
+            asked.pause()
             if self._clock is None:
                 self._now = self._clock = Clock(self._now)
             self._clock.leave()
-            self._loop.call_later(_RESUME_S, self._resume)
+            asyncio.get_running_loop().call_later(_RESUME_S, self._resume)
 
     def _resume(self) -> None:
-        if self.over or self._writer.pending_bytes <= PENDING_BYTES_MAX // 2 or self._exchange is None:
+        exchange = self._asked if isinstance(self._asked, Exchange) else None
+        if self.over or self._writer.pending_bytes <= PENDING_BYTES_MAX // 2 or exchange is None:
             self._paused = False
             assert self._clock is not None, "it was stopped"
             self._clock.back()
             if self._alarm is None and not self.over and self._due != _NEVER:
                 self._arm(self._due)
-            if self._exchange is not None:
-                self._exchange.resume()
+            if exchange is not None:
+                exchange.resume()
         else:
-            self._loop.call_later(_RESUME_S, self._resume)
+            asyncio.get_running_loop().call_later(_RESUME_S, self._resume)
 
     def _note_facts(self) -> None:
         for fact in self._engine.facts[self._facts :]:
@@ -286,7 +288,7 @@ class Producer:
         for record in done[self._attempts :]:
             self._watcher.judged(record)
             if record.failure is not None and not self._broke_at:
-                self._broke_at = self._loop.time()
+                self._broke_at = self._means.alarms.now()
         self._attempts = len(done)
         if type(wait) is Done:
             self._finish(wait.failure)
@@ -303,7 +305,7 @@ class Producer:
     def _arm(self, due: float) -> None:
         self._disarm()
         self._alarm_at = due
-        self._alarm = self._alarms.set(self, due if self._clock is None else self._clock.monotonic_at(due))
+        self._alarm = self._means.alarms.set(self, due if self._clock is None else self._clock.monotonic_at(due))
 
     def _disarm(self) -> None:
         if self._alarm is not None:
@@ -330,18 +332,17 @@ class Producer:
     def _open(self, wait: Open) -> None:
         self._upstream = wait.upstream
         self._answered = Answered()
-        name, elapsed_s = self._upstreams[wait.upstream].name, self._now() - self._started_at
+        name, elapsed_s = self._means.upstreams[wait.upstream].name, self._now() - self._started_at
         self._writer.append(Record.ATTEMPT, begun.write(begun.after(self._engine.history, name, elapsed_s)))
-        self._opening = self._loop.create_task(self._ask(wait))
+        self._asked = asyncio.get_running_loop().create_task(self._ask(wait))
 
     async def _ask(self, wait: Open) -> None:
-        upstream, again = self._upstreams[wait.upstream], len(self._engine.history.attempts) > 1
+        upstream, again = self._means.upstreams[wait.upstream], len(self._engine.history.attempts) > 1
         first = self._writer if again else None
         try:
-            self._exchange = await ask(self._request, self._asker, upstream, wait, self._pool, self, first)
-            self._opening = None
+            self._asked = await ask(self._request, self._asker, upstream, wait, self._means.pool, self, first)
         except CannotAsk as problem:
-            self._opening = None
+            self._asked = None
             self._cannot_ask(problem)
 
     def _cannot_ask(self, problem: CannotAsk) -> None:
@@ -351,27 +352,24 @@ class Producer:
         self._tell(Ended())
 
     def _drop(self) -> None:
-        if self._opening is not None:
-            self._opening.cancel()
-            self._opening = None
-        if self._exchange is not None:
-            self._exchange.cancel()
-            self._exchange = None
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            asked.cancel()
 
     # The end.
 
     def _finish(self, failure: Failure | None) -> None:
         self.over = True
         self._disarm()
-        if failure is None and self._exchange is not None:
-            self._loop.call_later(_LAST_BYTES_S, self._drop)
+        if failure is None and self._asked is not None:
+            asyncio.get_running_loop().call_later(_LAST_BYTES_S, self._drop)
         else:
             self._drop()
         outcome: Outcome = "complete" if failure is None else "failed"
         report = make_report(self._engine.history, outcome, failure, self._now() - self._started_at)
         refusal = None
         if failure is not None and not self._shown:
-            upstream = self._upstreams[self._upstream]
+            upstream = self._means.upstreams[self._upstream]
             refusal = refusal_of(failure, report, self.id, self._framer.wire, self._answered, upstream)
         self._watcher.ended(report, refusal)
         ending = {"outcome": outcome, "failure": described(failure)}

@@ -6,7 +6,7 @@ Rule: a reader has no source but the journal. So no consumer sees what is not du
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from midstream.gateway.alarms import Alarms, Slot
 from midstream.gateway.endings import JSON_BODY, envelope
@@ -51,6 +51,16 @@ class Pace:
     """What all readers have sent."""
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What all readers share, held by each of them as one thing."""
+
+    journal: Journal
+    keeper: "Keeper"
+    pace: Pace
+    alarms: Alarms
+
+
 class Head:
     """What of an answer is known before it begins. One for each stream, shared by its readers."""
 
@@ -93,68 +103,47 @@ class Keeper(Protocol):
         """It writes no more; whether its consumer was given everything."""
 
 
+class _Backlog(NamedTuple):
+    """Of a consumer that does not keep up."""
+
+    untaken_bytes: int
+    """When it was looked at last."""
+    stall: asyncio.TimerHandle
+    """For the next look."""
+
+
 class Reader:
     """Writes one stream to one response."""
 
-    __slots__ = (
-        "_alarm",
-        "_alarms",
-        "_behind",
-        "_early",
-        "_head",
-        "_id",
-        "_journal",
-        "_keeper",
-        "_loop",
-        "_missed",
-        "_news",
-        "_next",
-        "_over",
-        "_pace",
-        "_reading",
-        "_response",
-        "_sent_at",
-        "_stall",
-        "_untaken_bytes",
+    __slots__ = tuple(
+        "_alarm _backlog _early _head _missed _news _next _over _reading _response _room _sent_at".split()
     )
 
-    def __init__(
-        self,
-        head: Head,
-        journal: Journal,
-        response: Response,
-        keeper: Keeper,
-        *,
-        after: int,
-        pace: Pace,
-        alarms: Alarms,
-    ) -> None:
-        self._head, self._journal, self._response, self._keeper, self._pace = head, journal, response, keeper, pace
-        self._id = head.id
+    def __init__(self, head: Head, response: Response, room: Room, *, after: int) -> None:
+        self._head, self._response, self._room = head, response, room
         self._next = after + 1
-        self._loop = asyncio.get_running_loop()
-        self._sent_at = self._loop.time()
-        self._early = self._stall = None  # type: asyncio.TimerHandle | None
-        self._alarms = alarms
+        self._sent_at = room.alarms.now()
+        self._early: asyncio.TimerHandle | None = None
+        self._backlog: _Backlog | None = None
+        """While the consumer is behind."""
         self._alarm: Slot | None = None
         """For the next ping."""
         self._reading: asyncio.Task[None] | None = None
-        self._missed = self._behind = self._over = False
+        self._missed = self._over = False
         self._news: Sequence[Record] = ()
         """What was told last, and has to be read: it began behind what is known here."""
-        self._untaken_bytes = 0
 
     @property
     def id(self) -> str:
         """Of its stream."""
-        return self._id
+        return self._head.id
 
     def start(self, early_s: float, *, fresh: bool) -> None:
         """Begins. Without a frame the answer begins after ``early_s``; ``fresh``: nothing can be in the journal yet."""
         self._response.on_gone = self._gone
-        self._journal.subscribe(self._id, self._told)
+        self._room.journal.subscribe(self.id, self)
         if early_s > 0:
-            self._early = self._loop.call_later(early_s, self._answer)
+            self._early = asyncio.get_running_loop().call_later(early_s, self._answer)
         else:
             self._answer()
         if not fresh:
@@ -162,8 +151,9 @@ class Reader:
 
     # What the journal says.
 
-    def _told(self, records: Sequence[Record]) -> None:
-        if self._reading is not None or self._behind:
+    def __call__(self, records: Sequence[Record]) -> None:
+        """The journal's `Subscriber` is the reader itself: a bound method of each would be one more object."""
+        if self._reading is not None or self._backlog is not None:
             self._missed, self._news = True, records
         elif len(records) == 1 and records[0].first == self._next:  # the usual news, without the loop
             record = records[0]
@@ -196,13 +186,14 @@ class Reader:
 
     def _catch_up(self) -> None:
         if self._reading is None and not self._over:
-            self._reading = self._loop.create_task(self._read())
+            self._reading = asyncio.get_running_loop().create_task(self._read())
 
     async def _read(self) -> None:
+        journal, id = self._room.journal, self.id
         while True:
             self._missed = False
-            records = await self._journal.read(self._id, self._next - 1, READ_BYTES_MAX)
-            removed = not records and await self._journal.find(self._id) is None
+            records = await journal.read(id, self._next - 1, READ_BYTES_MAX)
+            removed = not records and await journal.find(id) is None
             if self._over:
                 break
             if not records and self._missed:
@@ -212,7 +203,7 @@ class Reader:
                 self._lose()
             if not records or self._over:
                 break
-            if self._behind:
+            if self._backlog is not None:
                 break
         self._reading = None
 
@@ -229,8 +220,9 @@ class Reader:
         if self._over or self._response.started:
             return
         self._response.start(200, self._head.as_headers())
-        self._sent_at = self._loop.time()
-        self._alarm = self._alarms.set(self, self._sent_at + self._pace.ping_s)
+        room = self._room
+        self._sent_at = room.alarms.now()
+        self._alarm = room.alarms.set(self, self._sent_at + room.pace.ping_s)
 
     def _write(self, data: bytes) -> None:
         response = self._response
@@ -241,35 +233,35 @@ class Reader:
                 refusal = self._head.refusal
                 # The upstream may be a midstream itself, and name a stream of its own.
                 headers = [pair for pair in refusal.headers if pair[0] != b"midstream-stream-id"]
-                response.send(refusal.status, [*headers, (b"midstream-stream-id", self._id.encode())], refusal.body)
+                response.send(refusal.status, [*headers, (b"midstream-stream-id", self.id.encode())], refusal.body)
                 self._leave(True)
                 return
             self._answer()
         response.write(data)
-        self._pace.totals.bytes_to_clients += len(data)
-        self._sent_at = self._loop.time()
-        if not response.writable and not self._behind:
-            self._behind = True
+        room = self._room
+        room.pace.totals.bytes_to_clients += len(data)
+        self._sent_at = room.alarms.now()
+        if not response.writable and self._backlog is None:
             response.on_drained = self._drained
             self._watch_backlog()
 
     def _drained(self) -> None:
-        assert self._stall is not None, "who is behind is watched"
-        self._stall.cancel()
-        self._response.on_drained = self._stall = None
-        self._behind = False
+        assert self._backlog is not None, "who is behind is watched"
+        self._backlog.stall.cancel()
+        self._response.on_drained = self._backlog = None
         self._catch_up()
 
     def rang(self) -> None:
         """Keeps the client alive: a ping after each ``ping_s`` without a byte."""
-        due, now = self._sent_at + self._pace.ping_s, self._loop.time()
+        pace, alarms = self._room.pace, self._room.alarms
+        due, now = self._sent_at + pace.ping_s, alarms.now()
         if now >= due:
-            if not self._behind:
+            if self._backlog is None:
                 self._response.write(ping(self._head.wire))
-                self._pace.totals.pings += 1
+                pace.totals.pings += 1
                 self._sent_at = now
-            due = now + self._pace.ping_s
-        self._alarm = self._alarms.set(self, due)
+            due = now + pace.ping_s
+        self._alarm = alarms.set(self, due)
 
     # The end.
 
@@ -287,12 +279,13 @@ class Reader:
         self._leave(True)
 
     def _watch_backlog(self) -> None:
-        self._untaken_bytes = self._response.backlog_bytes
-        self._stall = self._loop.call_later(self._pace.stall_s, self._cut_if_stalled)
+        stall = asyncio.get_running_loop().call_later(self._room.pace.stall_s, self._cut_if_stalled)
+        self._backlog = _Backlog(self._response.backlog_bytes, stall)
 
     def _cut_if_stalled(self) -> None:
         """Slow is not stopped: whoever has taken anything of the backlog meanwhile goes on."""
-        if self._response.backlog_bytes < self._untaken_bytes:
+        assert self._backlog is not None, "who is behind is watched"
+        if self._response.backlog_bytes < self._backlog.untaken_bytes:
             self._watch_backlog()
             return
         # It may read again before the connection is dropped, behind a proxy that mends what is broken off.
@@ -328,15 +321,15 @@ class Reader:
         if self._over:
             return
         self._over = True
-        self._journal.unsubscribe(self._id, self._told)
-        for timer in (self._early, self._stall):
+        self._room.journal.unsubscribe(self.id, self)
+        for timer in (self._early, self._backlog and self._backlog.stall):
             if timer is not None:
                 timer.cancel()
         if self._alarm is not None:
             self._alarm.cancel(self)
-        self._alarm = self._early = self._stall = None
+        self._alarm = self._early = None
         self._response.on_gone = self._response.on_drained = None
-        self._keeper.reader_left(self, got_all)
+        self._room.keeper.reader_left(self, got_all)
 
 
 def error_frame_of(message: str, wire: Wire, *, exhausted: bool) -> bytes:
