@@ -47,8 +47,8 @@ class Engine:
     """Recovers one stream. Call `start` once, then `receive` with each fact, until the step says `Done`."""
 
     __slots__ = tuple(
-        "_around _attempt _cause _delay_s _doing _extensions _flow _hold_live_after_s _next _one_wire _pings"
-        " _policy _recovers _request _rules _standing _started_at _upstream _wire _wire_name error_was_shown facts"
+        "_around _attempt _cause _delay_s _doing _extensions _flow _hold_live_after_s _known _next _one_wire _pings"
+        " _policy _recovers _request _rules _started_at _upstream _wire _wire_name error_was_shown facts"
         " failure history unshown".split()
     )
 
@@ -74,25 +74,19 @@ class Engine:
         """What was received and limits recovery, whether it was shown or not: for a journal, as they come."""
         self.error_was_shown = False
         """The stream that was adopted had failed already, and its consumer was told."""
-        self._request = request
-        self._policy = policy
-        self._around = surroundings
-        self._recovers = recovers
-        self._hold_live_after_s = hold_live_after_s
-        self._doing = Doing.SLEEPING
+        self._request, self._policy, self._around = request, policy, surroundings
+        self._recovers, self._one_wire, self._hold_live_after_s = recovers, one_wire, hold_live_after_s
+        self._doing, self._rules = Doing.SLEEPING, rules_of(policy, request)
         self._next: Plan = RESTART
         self._delay_s = self._started_at = 0.0
         self._attempt: Attempt | None = None
         self._flow: Flow | None = None
         self._upstream: int | None = None
-        self._standing = Standing()  # what the attempts before this one came to
+        self._known: Standing | None = None
         self._wire: Dialect = wire or Anthropic()  # how frames of our own are written
         self._wire_name = wire.name if wire is not None else None
-        self._one_wire = one_wire
         self._cause: Failure | None = None  # what made the present Continue necessary
-        self._extensions = 0
-        self._pings = 0
-        self._rules = rules_of(policy, request)
+        self._extensions = self._pings = 0
 
     # What a driver calls.
 
@@ -112,7 +106,7 @@ class Engine:
         folded, history = fold(past), self.history
         self._started_at = now - past.elapsed_s
         history.slept_s, history.shown_live = past.slept_s, folded.shown_live
-        self._standing, self._extensions, self._pings = folded.standing, folded.extensions, folded.pings
+        self._known, self._extensions, self._pings = folded.standing, folded.extensions, folded.pings
         self._upstream, history.attempts = past.attempts[-1].upstream, folded.records
         self._standing.followed = self._policy.tools == "hold"  # then no call was shown before it was complete
         shown = self._standing.shown
@@ -186,8 +180,9 @@ class Engine:
     # Opening.
 
     def _open(self, now: float) -> Wait:
-        policy, plan, standing, upstream = self._policy, self._next, self._standing, self._upstream or 0
-        standing.attempts += 1
+        policy, plan, known, upstream = self._policy, self._next, self._known, self._upstream or 0
+        if known is not None:
+            known.attempts += 1
         number = len(self.history.attempts) + 1
         name = "first" if number == 1 else f"continue ({plan.form})" if isinstance(plan, Continue) else "restart"
         record = AttemptRecord(number, name, self._delay_s, now - self._started_at, upstream=upstream)
@@ -196,11 +191,11 @@ class Engine:
         watch = Watch(policy, self._request.size_bytes, now, total_at, self._pings)
         self._attempt = attempt = Attempt(plan, record, watch, self._rules, policy, self.facts)
         attempt.wire = self._wire_name if self._one_wire else None
-        attempt.shown_before = standing.has_shown
+        attempt.shown_before = known is not None and known.has_shown
         attempt.extendable = self._recovers and self._extensions < policy.continue_max_tokens
         attempt.hold_live_after_s = self._hold_live_after_s
         if isinstance(plan, Continue):
-            encode, hold_chars = self._wire.encode, policy.seam_hold_chars
+            standing, encode, hold_chars = self._standing, self._wire.encode, policy.seam_hold_chars
             attempt.splice = Splice(number, standing.shown, plan, encode, standing.usages, hold_chars)
         self._doing = Doing.OPENING
         return Open(plan.body if isinstance(plan, Continue) else None, watch.deadline, policy.connect_s, upstream)
@@ -213,6 +208,13 @@ class Engine:
         attempt.watch.opened(opened.read_timeout_s, now)
         self._doing = Doing.READING if 200 <= opened.status < 300 else Doing.REFUSED
         return Read(attempt.watch.deadline)
+
+    @property
+    def _standing(self) -> Standing:
+        """What the attempts before this one came to. Made when it is asked for: most streams have but one."""
+        if self._known is None:
+            self._known = Standing(attempts=len(self.history.attempts))
+        return self._known
 
     @property
     def _current(self) -> Attempt:
@@ -337,11 +339,9 @@ class Engine:
         return self._try_again(choice.plan, choice.delay_s, out, now)
 
     def _spent(self, now: float) -> Spent:
-        history = self.history
-        elapsed_s, total = now - self._started_at, len(history.attempts)
-        return Spent(
-            attempts=self._standing.attempts, attempts_total=total, slept_s=history.slept_s, elapsed_s=elapsed_s
-        )
+        history, attempts = self.history, self._standing.attempts
+        total, elapsed_s = len(history.attempts), now - self._started_at
+        return Spent(attempts=attempts, attempts_total=total, slept_s=history.slept_s, elapsed_s=elapsed_s)
 
     def _try_again(self, plan: Plan, delay_s: float, out: list[Event], now: float) -> Step:
         self._next, self._delay_s = plan, delay_s

@@ -24,13 +24,13 @@ class Standing:
         " usages".split()
     )
 
-    def __init__(self) -> None:
+    def __init__(self, attempts: int = 0) -> None:
         self._shown: Message | None = None
         self.makers: tuple[int | None, ...] = ()
         """For each block of it, the upstream that began it."""
         self.usages: tuple[Fields, ...] = ()
         """Of the attempts that were shown."""
-        self.attempts = 0
+        self.attempts = attempts
         """How many began since something new was last shown."""
         self.failed_at = _NOWHERE
         """The upstreams that failed since."""
