@@ -383,7 +383,7 @@ def test_an_answer_that_is_over_is_over_whatever_comes_behind_it() -> None:
         answer.opened(200, [])
         answer.received(b"all")
         answer.ended()
-        answer._gone()  # as from a response that refused its own headers
+        answer.gone()  # as from a response that refused its own headers
         assert answer.done.done() and exchange.noted == []
         await passthrough._upload(exchange, exchange, answer)  # type: ignore[arg-type]
         assert exchange.noted == []  # no byte more than was asked for

@@ -467,7 +467,7 @@ def test_who_leaves_while_the_journal_is_read_gets_nothing_more() -> None:
         await alone.shown(2)
         before = alone.line.taken
         alone.response.lost()
-        alone.reader._gone()  # once is enough
+        alone.reader.gone()  # once is enough
         goes_on.set()
         await settled()
         assert alone.left == [False] and alone.line.taken == before

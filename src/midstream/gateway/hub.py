@@ -76,7 +76,6 @@ class Stream:
 
     __slots__ = (
         "asker",
-        "body_bytes",
         "created_at",
         "head",
         "hub",
@@ -91,7 +90,6 @@ class Stream:
     def __init__(self, hub: "Hub", head: Head, asker: Asker, key: bytes, model: str, created_at: float) -> None:
         self.hub, self.head, self.asker, self.key, self.model = hub, head, asker, key, model
         self.created_at = created_at
-        self.body_bytes = 0
         self.readers: tuple[Reader, ...] = ()
         self.producer: Producer | None = None
         self.leaving: asyncio.TimerHandle | None = None
@@ -217,8 +215,7 @@ class Hub:
 
     def _stream(self, id: str, call: Call, asker: Asker, key: bytes, created_at: float, *, adopted: bool) -> Stream:
         stream = Stream(self, Head(id, call.wire), asker, key, call.model, created_at)
-        stream.body_bytes = len(call.raw or b"")
-        self.bodies.hold(stream.body_bytes)
+        self.bodies.hold(len(call.raw or b""))
         self.running[id] = stream
         self._by_key[key] = (*self._by_key.get(key, ()), stream)
         self._owners[asker.owner] += 1
@@ -255,7 +252,8 @@ class Hub:
     def closed(self, stream: Stream) -> None:
         """The journal holds the end of a stream: from now on it is read as one that is over."""
         del self._closing[stream.id]
-        self.bodies.release(stream.body_bytes)
+        assert stream.producer is not None, "it is what ended"
+        self.bodies.release(stream.producer.request_bytes)
         self.journal.unsubscribe(stream.id, stream.told)
         self._by_key[stream.key] = left = tuple(other for other in self._by_key[stream.key] if other is not stream)
         if not left:

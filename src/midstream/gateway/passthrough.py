@@ -38,8 +38,7 @@ class Answer:
     def follow(self, exchange: Exchange) -> None:
         """The exchange whose answer this is."""
         self._exchange = exchange
-        self._response.on_gone = self._gone
-        self._response.on_drained = exchange.resume
+        self._response.author = self
 
     def opened(self, status: int, headers: Headers) -> None:
         """The response headers. Those of an error wait for its body, which may have to be put into other words."""
@@ -100,14 +99,20 @@ class Answer:
         self._response.start(self._status, without_hop_by_hop(self.headers))
         self._response.write(bytes(held or b""))
 
-    def _gone(self) -> None:
+    def drained(self) -> None:
+        """The client takes more."""
+        if self._exchange is not None:
+            self._exchange.resume()
+
+    def gone(self) -> None:
+        """The client has left."""
         if self._exchange is not None:
             self._exchange.cancel()
         self._over()
 
     def _over(self) -> None:
         self._exchange = None
-        self._response.on_gone = self._response.on_drained = None
+        self._response.author = None
         if not self.done.done():
             self.done.set_result(None)
 

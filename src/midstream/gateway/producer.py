@@ -140,6 +140,11 @@ class Producer:
         return self._writer.id
 
     @property
+    def request_bytes(self) -> int:
+        """Of the request's body, which is held."""
+        return self._request.size_bytes
+
+    @property
     def state(self) -> str:
         """What the stream is waiting for, in a word."""
         if self._paused:

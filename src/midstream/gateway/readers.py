@@ -140,7 +140,7 @@ class Reader:
 
     def start(self, early_s: float, *, fresh: bool) -> None:
         """Begins. Without a frame the answer begins after ``early_s``; ``fresh``: nothing can be in the journal yet."""
-        self._response.on_gone = self._gone
+        self._response.author = self
         self._room.journal.subscribe(self.id, self)
         if early_s > 0:
             self._early = asyncio.get_running_loop().call_later(early_s, self._answer)
@@ -242,14 +242,14 @@ class Reader:
         room.pace.totals.bytes_to_clients += len(data)
         self._sent_at = room.alarms.now()
         if not response.writable and self._backlog is None:
-            response.on_drained = self._drained
             self._watch_backlog()
 
-    def _drained(self) -> None:
-        assert self._backlog is not None, "who is behind is watched"
-        self._backlog.stall.cancel()
-        self._response.on_drained = self._backlog = None
-        self._catch_up()
+    def drained(self) -> None:
+        """The consumer has taken its backlog."""
+        if self._backlog is not None:
+            self._backlog.stall.cancel()
+            self._backlog = None
+            self._catch_up()
 
     def rang(self) -> None:
         """Keeps the client alive: a ping after each ``ping_s`` without a byte."""
@@ -299,7 +299,8 @@ class Reader:
         self._response.abort()
         self._leave(False)
 
-    def _gone(self) -> None:
+    def gone(self) -> None:
+        """The consumer has left."""
         self._leave(False)
 
     def stop(self) -> None:
@@ -328,7 +329,7 @@ class Reader:
         if self._alarm is not None:
             self._alarm.cancel(self)
         self._alarm = self._early = None
-        self._response.on_gone = self._response.on_drained = None
+        self._response.author = None
         self._room.keeper.reader_left(self, got_all)
 
 

@@ -59,7 +59,7 @@ class Watch:
 
     def progressed(self, now: float) -> None:
         """Something came that changes the message."""
-        self.begun = True
+        self.begun, self.first_at = True, NEVER  # it counts no more, and a number takes room
         self.progress_at = now + self._progress_s
 
     def pinged(self) -> None:

@@ -8,6 +8,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -158,7 +159,7 @@ def answering(told: Told) -> Handler:
     async def handle(request: Request, response: Response) -> None:
         told.requests += 1
         told.responses.append(response)
-        response.on_gone = lambda: told.gone.append(request.path)
+        response.author = SimpleNamespace(gone=lambda: told.gone.append(request.path), drained=lambda: None)
         match request.path:
             case "/echo":
                 response.send(200, [(b"content-type", b"text/plain")], await request.body(1 << 20))

@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -223,7 +224,7 @@ def test_the_backlog_of_a_slow_reader_is_seen_and_drains(here: Serving) -> None:
         here.wait(lambda: here.told.responses)
         response = here.told.responses[-1]
         drained: list[int] = []
-        response.on_drained = lambda: drained.append(response.backlog_bytes)
+        response.author = SimpleNamespace(drained=lambda: drained.append(response.backlog_bytes), gone=lambda: None)
 
         def fill() -> int:
             written = 0

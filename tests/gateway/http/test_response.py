@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -191,7 +192,7 @@ def test_headers_that_would_break_out_are_a_500_without_them(status: int, header
     tape = Tape()
     response = Response(tape)
     left: list[bool] = []
-    response.on_gone = lambda: left.append(response.gone)
+    response.author = SimpleNamespace(gone=lambda: left.append(response.gone))
     response.start(status, [header])
     # The stream that was about to begin goes on until it is told.
     response.write(b"hello")
@@ -243,8 +244,7 @@ def test_a_client_that_leaves_is_told_of_once_and_written_to_no_more() -> None:
     tape = Tape()
     response = Response(tape)
     told: list[str] = []
-    response.on_gone = lambda: told.append("gone")
-    response.on_drained = lambda: told.append("drained")
+    response.author = SimpleNamespace(gone=lambda: told.append("gone"), drained=lambda: told.append("drained"))
     response.start(200, EVENTS)
     response.write(b"hello")
     written = tape.written
@@ -271,7 +271,7 @@ def test_who_asked_to_be_told_of_nothing_is_told_of_nothing() -> None:
 def test_a_client_that_leaves_after_the_end_is_not_told_of() -> None:
     response = Response(Tape())
     told: list[str] = []
-    response.on_gone = lambda: told.append("gone")
+    response.author = SimpleNamespace(gone=lambda: told.append("gone"))
     response.send(200, [], b"hello")
     response.lost()
     assert told == [] and not response.gone
@@ -280,7 +280,7 @@ def test_a_client_that_leaves_after_the_end_is_not_told_of() -> None:
 def test_a_backlog_above_its_mark_stops_and_one_below_it_goes_on() -> None:
     response = Response(Tape())
     told: list[bool] = []
-    response.on_drained = lambda: told.append(response.writable)
+    response.author = SimpleNamespace(drained=lambda: told.append(response.writable))
     response.start(200, EVENTS)
     response.paused()
     assert not response.writable and response.backlog_bytes == 7

@@ -8,7 +8,7 @@ import contextlib
 import socket
 import sys
 from collections.abc import Callable
-from typing import Final, Protocol, cast
+from typing import Final, NamedTuple, Protocol, cast
 
 from midstream.gateway.http.bodies import Bodies
 from midstream.gateway.http.limits import LINGER_BYTES_MAX, ClientGone, Limits, Refused, TooSlow
@@ -48,12 +48,26 @@ class Host(Protocol):
         """A request began."""
 
 
+class _Flush(NamedTuple):
+    """Of a connection that is about to close."""
+
+    pending_bytes: int
+    """What was left for the client at the last look."""
+    by: float
+    """When it has to have taken some of it."""
+    at_last: float
+    """When it is closed, whatever is left."""
+
+
+_NO_FLUSH = _Flush(0, 0.0, 0.0)
+
+
 class Connection(asyncio.Protocol):
     """Reads requests, and is the `Line` of their responses and the `Source` of their bodies."""
 
     __slots__ = (
-        "_broken", "_close_by", "_closing", "_excess_bytes", "_flush_by", "_held_back", "_host", "_idle",
-        "_keeps_alive", "_loop", "_parser", "_pending_bytes", "_request", "_response", "_timer", "_transport",
+        "_broken", "_closing", "_excess_bytes", "_flush", "_held_back", "_host", "_idle",
+        "_keeps_alive", "_loop", "_parser", "_request", "_response", "_timer", "_transport",
         "_whole", "_writable"
     )  # fmt: skip
 
@@ -76,8 +90,7 @@ class Connection(asyncio.Protocol):
         self._writable = True
         self._closing = False
         self._excess_bytes = 0
-        self._pending_bytes = 0
-        self._flush_by = self._close_by = 0.0
+        self._flush = _NO_FLUSH
 
     @property
     def is_busy(self) -> bool:
@@ -309,18 +322,17 @@ class Connection(asyncio.Protocol):
     def _begin_to_close(self) -> None:
         self._closing = True
         self._excess_bytes = 0
-        self._pending_bytes = self.backlog_bytes
         now, limits = self._loop.time(), self._host.limits
-        self._flush_by, self._close_by = now + limits.flush_s, now + limits.flush_total_s
+        self._flush = _Flush(self.backlog_bytes, now + limits.flush_s, now + limits.flush_total_s)
         self._arm(limits.linger_s, self._linger)
 
     def _linger(self) -> None:
         """Go on while the client takes what is left for it, and once more after that."""
-        now, pending_bytes, before_bytes = self._loop.time(), self.backlog_bytes, self._pending_bytes
-        self._pending_bytes = pending_bytes
+        now, pending_bytes, (before_bytes, by, at_last) = self._loop.time(), self.backlog_bytes, self._flush
         if pending_bytes < before_bytes:
-            self._flush_by = min(now + self._host.limits.flush_s, self._close_by)
-        if now >= self._flush_by or pending_bytes == before_bytes == 0:
+            by = min(now + self._host.limits.flush_s, at_last)
+        self._flush = _Flush(pending_bytes, by, at_last)
+        if now >= by or pending_bytes == before_bytes == 0:
             self.drop()
         else:
             self._arm(self._host.limits.linger_s, self._linger)

@@ -38,17 +38,26 @@ class Line(Protocol):
         """The response is over; if it is not `whole`, the connection is, too."""
 
 
+class Author(Protocol):
+    """Who writes a response, and is told how it goes."""
+
+    def gone(self) -> None:
+        """The client has left before the end; told once."""
+
+    def drained(self) -> None:
+        """`Response.writable` has become true again."""
+
+
 class Response:
     """The answer to one request. Every method may be called at any time; what comes too late does nothing."""
 
     __slots__ = (
-        "_chunked", "_head", "_http_1_0", "_left_bytes", "_line", "_mute", "_over", "_until_close",
-        "bodiless", "gone", "on_drained", "on_gone", "started", "writable"
+        "_chunked", "_head", "_left_bytes", "_line", "_mute", "_over", "_until_close",
+        "author", "bodiless", "gone", "started", "writable"
     )  # fmt: skip
 
     def __init__(self, line: Line, *, http_1_0: bool = False, bodiless: bool = False) -> None:
         self._line = line
-        self._http_1_0 = http_1_0
         self.bodiless = bodiless
         """Whether this answers a HEAD: all but the body."""
         self.started = False
@@ -56,12 +65,10 @@ class Response:
         """Whether the client has left, or was sent away, before the end."""
         self.writable = True
         """Whether the backlog is below its mark."""
-        self.on_gone: Callable[[], None] | None = None
-        """Called once when the client leaves before the end."""
-        self.on_drained: Callable[[], None] | None = None
-        """Called when `writable` becomes true again."""
+        self.author: Author | None = None
         self._head: bytes | None = None
-        self._chunked = False
+        # Until it has begun, whether it may be.
+        self._chunked = not http_1_0
         self._until_close = False
         self._left_bytes: int | None = None
         # Two flags, because a HEAD is answered to its end without a body: no write has effect, and nothing has.
@@ -150,12 +157,12 @@ class Response:
         """The client has left."""
         if self._over:
             return
-        told = self.on_gone
+        author = self.author
         self._close()
         self.gone = True
         self._head = None
-        if told is not None:
-            told()
+        if author is not None:
+            author.gone()
 
     def paused(self) -> None:
         """The backlog is above its mark."""
@@ -164,15 +171,15 @@ class Response:
     def resumed(self) -> None:
         """The backlog is below its mark again."""
         self.writable = True
-        if self.on_drained is not None and not self._over:
-            self.on_drained()
+        if self.author is not None and not self._over:
+            self.author.drained()
 
     # --- inside ---
 
     def _make_head(self, status: int, headers: Headers, length: int | None) -> bytes:
         self._left_bytes = length
-        self._chunked = length is None and not self._http_1_0 and _has_body(status)
-        self._until_close = self._until_close or (length is None and self._http_1_0)
+        self._until_close = self._until_close or (length is None and not self._chunked)
+        self._chunked = self._chunked and length is None and _has_body(status)
         lines = [pair for pair in headers if pair[0] not in _OURS]
         if not any(name == b"date" for name, _ in lines):
             lines.append((b"date", formatdate(usegmt=True).encode()))
@@ -185,17 +192,17 @@ class Response:
         return head_bytes(_status_line(status), lines)
 
     def _refuse_own(self) -> None:
-        told = self.on_gone
+        author = self.author
         self.refuse(Refused(500, "api_error", "The gateway was about to send headers that are not headers."))
         # Whoever was about to write a body has nobody to write it to; it hears so when it has returned from here.
         self.gone = True
-        if told is not None:
-            self._line.soon(told)
+        if author is not None:
+            self._line.soon(author.gone)
 
     def _close(self) -> None:
         self._mute = self._over = True
         # Whoever listens holds this response: what was a circle would wait for the collector.
-        self.on_gone = self.on_drained = None
+        self.author = None
 
     def _flush(self, data: bytes = b"") -> None:
         if self._head is not None:
