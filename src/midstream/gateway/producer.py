@@ -36,7 +36,8 @@ _SHOWN = Record.SHOWN  # to find it in the enumeration takes as long as to appen
 
 PENDING_BYTES_MAX = 1 << 20
 """So much may wait for the journal: a disk writes it in a tick. Above it the upstream is not read from."""
-_LOOK_BYTES = PENDING_BYTES_MAX >> 4  # is shown between two looks at what waits
+_LOOK_BITS = 16
+"""What waits is looked at with the first that is shown, and then once in so many bits of bytes: 64 KiB."""
 _RESUME_S = 0.02
 """Two ticks of the journal."""
 _LAST_BYTES_S = 1.0
@@ -75,7 +76,7 @@ class Producer:
 
     __slots__ = tuple(
         "_alarm _alarm_at _answered _asked _asker _attempts _broke_at _clock _due _engine _facts _flow _framer"
-        " _look_at_bytes _means _now _paused _request _shown _started_at _upstream _watcher _writer over read_bytes"
+        " _means _now _paused _request _shown _started_at _upstream _watcher _writer over read_bytes"
         " shown_bytes".split()
     )
 
@@ -83,7 +84,7 @@ class Producer:
         self, request: Kept, asker: Asker, engine: Engine, writer: Writer, watcher: Watcher, means: Means
     ) -> None:
         self.over = False
-        self.read_bytes = self.shown_bytes = self._look_at_bytes = 0
+        self.read_bytes = self.shown_bytes = 0
         self._request, self._asker, self._engine = request, asker, engine
         self._writer, self._watcher, self._means = writer, watcher, means
         self._framer = Framer(request.call.wire, writer.offset)
@@ -106,7 +107,7 @@ class Producer:
 
     def start(self) -> None:
         """Asks for the first time."""
-        self._took(self._engine.start(self._now()))
+        self._took(self._engine.start(self._started_at))
 
     def adopt(self, past: Past) -> None:
         """Goes on where another process was stopped."""
@@ -252,10 +253,10 @@ class Producer:
         self._append(data, count)
 
     def _append(self, data: bytes, count: int) -> None:
-        self.shown_bytes = shown_bytes = self.shown_bytes + len(data)
+        before_bytes = self.shown_bytes
+        self.shown_bytes = shown_bytes = before_bytes + len(data)
         self._writer.append(_SHOWN, data, count)
-        if shown_bytes >= self._look_at_bytes:
-            self._look_at_bytes = shown_bytes + _LOOK_BYTES
+        if not before_bytes or (before_bytes ^ shown_bytes) >> _LOOK_BITS:
             self._hold_back()
 
     def _hold_back(self) -> None:

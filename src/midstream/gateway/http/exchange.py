@@ -42,12 +42,10 @@ class Exchange:
     __slots__ = (
         "_connecting",
         "_connection",
-        "_early",
         "_left_bytes",
         "_listener",
         "_paused",
         "body_finished",
-        "chunked",
         "head_only",
         "on_drained",
         "payload",
@@ -62,12 +60,11 @@ class Exchange:
         self._connecting: asyncio.Task[None] | None = None
         self._paused = False
         self.payload: tuple[bytes, ...] = (head,) if not body else _joined(head, body)
-        """What is written first; empty once it was."""
+        """What is written as soon as there is a connection; empty once it was."""
         self.head_only = request.method == b"HEAD"
         self._left_bytes = None if body is not None else declared_length(request)
-        self.chunked = body is None and self._left_bytes is None
+        """Of a body that is sent in pieces: ``None`` if it goes in chunks."""
         self.body_finished = body is not None
-        self._early: tuple[bytes, ...] = ()
         self.sent = False
         """Whether any byte of the request was handed to a socket."""
         self.writable = False
@@ -111,7 +108,7 @@ class Exchange:
             if len(data) > self._left_bytes:
                 raise ValueError("more of the body was sent than its content-length says")
             self._left_bytes -= len(data)
-        self._write(b"%x\r\n%b\r\n" % (len(data), data) if self.chunked else data)
+        self._write(b"%x\r\n%b\r\n" % (len(data), data) if self._left_bytes is None else data)
 
     def finish(self) -> None:
         """The body is complete. Raises ValueError for less than the declared length: `cancel` is for that."""
@@ -120,12 +117,12 @@ class Exchange:
         if self._left_bytes:
             raise ValueError("less of the body was sent than its content-length says")
         self.body_finished = True
-        if self.chunked:
+        if self._left_bytes is None:
             self._write(b"0\r\n\r\n")
 
     def _write(self, data: bytes) -> None:
         if self._connection is None:
-            self._early += (data,)
+            self.payload += (data,)
         else:
             self._connection.write(data)
 
@@ -140,12 +137,9 @@ class Exchange:
         if self._listener is None:
             return None
         self._connecting, self._connection = None, connection
-        payload, early = self.payload, self._early
-        self.payload = self._early = ()
+        payload, self.payload = self.payload, ()
         self.sent = self.writable = True
         for data in payload:
-            connection.write(data)
-        for data in early:
             connection.write(data)
         if self._paused:
             connection.pause_reading()
@@ -177,7 +171,7 @@ class Exchange:
         """Ends it without a word; who was listening."""
         listener, self._listener = self._listener, None
         self._connection = self._connecting = self.on_drained = None
-        self.payload = self._early = ()
+        self.payload = ()
         return listener
 
     def over(self) -> None:
