@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from sys import intern
 from typing import Protocol
 
 from midstream.gateway import opening
@@ -88,7 +89,8 @@ class Stream:
     )
 
     def __init__(self, hub: "Hub", head: Head, asker: Asker, key: bytes, model: str, created_at: float) -> None:
-        self.hub, self.head, self.asker, self.key, self.model = hub, head, asker, key, model
+        self.hub, self.head, self.asker, self.key = hub, head, asker, key
+        self.model = intern(model)  # thousands of streams ask for the same few
         self.created_at = created_at
         self.readers: tuple[Reader, ...] = ()
         self.producer: Producer | None = None

@@ -48,7 +48,7 @@ class Engine:
 
     __slots__ = tuple(
         "_around _attempt _cause _delay_s _doing _extensions _flow _hold_live_after_s _known _next _one_wire _pings"
-        " _policy _recovers _request _rules _started_at _upstream _wire _wire_name error_was_shown facts"
+        " _policy _recovers _request _started_at _upstream _wire _wire_name error_was_shown facts"
         " failure history unshown".split()
     )
 
@@ -76,7 +76,7 @@ class Engine:
         """The stream that was adopted had failed already, and its consumer was told."""
         self._request, self._policy, self._around = request, policy, surroundings
         self._recovers, self._one_wire, self._hold_live_after_s = recovers, one_wire, hold_live_after_s
-        self._doing, self._rules = Doing.SLEEPING, rules_of(policy, request)
+        self._doing = Doing.SLEEPING
         self._next: Plan = RESTART
         self._delay_s = self._started_at = 0.0
         self._attempt: Attempt | None = None
@@ -185,11 +185,11 @@ class Engine:
             known.attempts += 1
         number = len(self.history.attempts) + 1
         name = "first" if number == 1 else f"continue ({plan.form})" if isinstance(plan, Continue) else "restart"
-        record = AttemptRecord(number, name, self._delay_s, now - self._started_at, upstream=upstream)
+        record = AttemptRecord(number, name, self._delay_s, (now - self._started_at) or 0.0, upstream=upstream)
         self.history.attempts.append(record)
         total_at = NEVER if policy.elapsed_s is None else self._started_at + policy.elapsed_s
         watch = Watch(policy, self._request.size_bytes, now, total_at, self._pings)
-        self._attempt = attempt = Attempt(plan, record, watch, self._rules, policy, self.facts)
+        self._attempt = attempt = Attempt(plan, record, watch, rules_of(policy, self._request), policy, self.facts)
         attempt.wire = self._wire_name if self._one_wire else None
         attempt.shown_before = known is not None and known.has_shown
         attempt.extendable = self._recovers and self._extensions < policy.continue_max_tokens

@@ -40,8 +40,7 @@ class Exchange:
     """What the one who asked can do meanwhile."""
 
     __slots__ = (
-        "_connecting",
-        "_connection",
+        "_by",
         "_left_bytes",
         "_listener",
         "_paused",
@@ -56,8 +55,8 @@ class Exchange:
     def __init__(self, request: OutRequest, head: bytes, listener: Listener) -> None:
         body = request.body
         self._listener: Listener | None = listener
-        self._connection: ClientConnection | None = None
-        self._connecting: asyncio.Task[None] | None = None
+        self._by: asyncio.Task[None] | ClientConnection | None = None
+        """What makes the connection, and then the connection."""
         self._paused = False
         self.payload: tuple[bytes, ...] = (head,) if not body else _joined(head, body)
         """What is written as soon as there is a connection; empty once it was."""
@@ -76,26 +75,26 @@ class Exchange:
 
     def cancel(self) -> None:
         """Closes the connection at once. Nothing is called afterwards."""
-        connecting, connection = self._connecting, self._connection
+        by = self._by
         self._let_go()
-        if connecting is not None:
-            connecting.cancel()
-        if connection is not None:
-            connection.cut()
+        if isinstance(by, asyncio.Task):
+            by.cancel()
+        elif by is not None:
+            by.cut()
 
     def pause(self) -> None:
         """Reads no more for now; what was read already may still be told."""
         if self._listener is not None and not self._paused:
             self._paused = True
-            if self._connection is not None:
-                self._connection.pause_reading()
+            if (connection := self._connection) is not None:
+                connection.pause_reading()
 
     def resume(self) -> None:
         """Reads again."""
         if self._paused:
             self._paused = False
-            if self._connection is not None:
-                self._connection.resume_reading()
+            if (connection := self._connection) is not None:
+                connection.resume_reading()
 
     def send(self, data: bytes) -> None:
         """One more piece of the body. Does nothing once the response made it pointless.
@@ -121,22 +120,27 @@ class Exchange:
             self._write(b"0\r\n\r\n")
 
     def _write(self, data: bytes) -> None:
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             self.payload += (data,)
         else:
-            self._connection.write(data)
+            connection.write(data)
+
+    @property
+    def _connection(self) -> "ClientConnection | None":
+        return self._by if not isinstance(self._by, asyncio.Task) else None
 
     # --- for the pool and the connection ---
 
     def waits_for(self, connecting: "asyncio.Task[None]") -> None:
         """A connection is being made for it."""
-        self._connecting = connecting
+        self._by = connecting
 
     def begins(self, connection: "ClientConnection") -> Listener | None:
         """There is a connection: the head and what there is of the body are written. Who is told of the response."""
         if self._listener is None:
             return None
-        self._connecting, self._connection = None, connection
+        self._by = connection
         payload, self.payload = self.payload, ()
         self.sent = self.writable = True
         for data in payload:
@@ -170,7 +174,7 @@ class Exchange:
     def _let_go(self) -> Listener | None:
         """Ends it without a word; who was listening."""
         listener, self._listener = self._listener, None
-        self._connection = self._connecting = self.on_drained = None
+        self._by = self.on_drained = None
         self.payload = ()
         return listener
 
