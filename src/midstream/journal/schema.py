@@ -23,7 +23,7 @@ CHECK_S = 2.0
 """How long the check at the start may take. A file that is larger than what can be read in this time is trusted: a
 gateway that does not come up again helps nobody."""
 
-CACHE_KIB = 256
+CACHE_KIB = 128
 """Of each connection. A commit of ten milliseconds writes less, at 30,000 events a second too."""
 
 _TABLES = (
