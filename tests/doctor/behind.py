@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import yaml
 
+from tests.doctor import relays
 from tests.faults.raw import ask
 from tests.proxies import processes
 from tests.proxies.programs import require
@@ -41,6 +42,8 @@ class Program(NamedTuple):
     """What a text leaves out is put around it."""
     ready_path: str = ""
     """Where it says 200 once it does what it was told, if that may be after it listens."""
+    find: Callable[[str], Path] = require
+    """Where it is, by its name."""
 
 
 def _nginx(text: str, folder: Path, port: int) -> tuple[str, ...]:
@@ -149,9 +152,15 @@ PROGRAMS = {
 NEWER = {"caddy 2.11": Program("caddy 2.11", _caddy)}
 """Versions that do otherwise, beside those of Debian."""
 
+RELAYS = {
+    "python": Program("python", relays.write_python, find=relays.python),
+    "javascript": Program("node", relays.write_javascript),
+}
+"""Programs of one's own, by the language that they are in."""
+
 
 def _program(kind: str) -> Program:
-    return NEWER[kind] if kind in NEWER else PROGRAMS[kind]
+    return {**PROGRAMS, **NEWER, **RELAYS}[kind]
 
 
 def _has_children(text: str) -> bool:
@@ -191,7 +200,7 @@ def behind_process(
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """The same with its process, which the test may stop."""
     program = _program(kind)
-    path = require(program.name)
+    path = program.find(program.name)
     with tempfile.TemporaryDirectory(prefix=f"{kind}-", ignore_cleanup_errors=True) as folder_name:
         folder, log = Path(folder_name), Path(folder_name) / f"{kind}.log"
         with processes.logs_told(log, folder / "error.log"):

@@ -1,4 +1,4 @@
-"""Which test shows which rule in the real proxy: every rule by its name, or why there is no proxy to show it in."""
+"""Which test shows which rule in the real proxy or relay: every rule by its name, or why there is none."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +8,7 @@ import pytest
 from midstream.doctor.lint.catalogue import FAMILIES, Known, family, rules
 from tests.doctor.lint import test_proof as proof
 from tests.doctor.lint import test_proof_more as more
+from tests.doctor.lint import test_proof_relays as relays
 from tests.doctor.lint import test_proof_rest as rest
 from tests.doctor.lint import test_proof_traefik as traefik
 
@@ -25,6 +26,7 @@ TABLES: list[tuple[Test, Any]] = [
     (rest.test_the_bad_one_does_harm_and_the_good_and_the_fixed_do_not, rest.HARMS),
     (rest.test_what_takes_seconds_does_harm_in_the_bad_one_alone, rest.SLOW),
     (traefik.test_the_bad_one_does_harm_and_the_good_and_the_fixed_do_not, traefik.HARMS),
+    (relays.test_a_relay_made_wrong_does_harm_and_the_right_one_does_not, relays.HARMS),
     (rest.test_only_a_limit_frees_the_client_of_a_dead_upstream_and_pings_pass_it, rest.NO_END),
 ]
 """Tests of several rules."""
@@ -48,8 +50,6 @@ NO_PROXY = {
     "kubernetes": "there is no cluster; what its nginx and Envoy do is shown in theirs",
     "terraform": "load balancers of clouds are to be had in their clouds alone",
     "cloudflare": "it is to be had at Cloudflare alone",
-    "python": "programs and no proxies: their libraries are no part of what is installed for these tests",
-    "javascript": "likewise",
 }
 """Families that cannot be shown here, and why."""
 
