@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from midstream.cli import Misuse
+from midstream.cli.progress import Progress
 from midstream.doctor.record import asking, running
-from midstream.doctor.record.writer import Bounds, Progress, Writer, told_end
+from midstream.doctor.record.writer import Bounds, Writer, told_end, told_so_far
 from midstream.doctor.recording.facts import How
 
 NAME = "record"
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
             raise Misuse(f"{args.output or path} cannot be written: {reason}") from None
         writer = Writer(out)
         try:
-            with Progress(writer, sys.stderr):
+            with Progress(lambda elapsed_s: told_so_far(writer), sys.stderr):
                 if question is not None:
                     asking.record(question, writer, bounds)
                     status = 1 if writer.finished is not None and writer.finished.how is How.NO_ANSWER else 0

@@ -2,9 +2,8 @@
 
 import io
 import json
-import time
 
-from midstream.doctor.record.writer import PIECE_BYTES, Progress, Writer, told_end
+from midstream.doctor.record.writer import PIECE_BYTES, Writer, told_end, told_so_far
 from midstream.doctor.recording.facts import Answered, Arrived, Asked, Finished, How, Remark
 
 
@@ -47,25 +46,10 @@ def test_it_ends_once() -> None:
     assert len(out.getvalue().splitlines()) == 2 and told_end(writer).endswith("ended: reset")
 
 
-def test_progress_says_how_far_it_is_and_nothing_when_it_is_over() -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    terminal, writer = Terminal(), Writer(io.StringIO())
-    with Progress(writer, terminal) as progress:
-        assert "nothing yet" in progress.line()
-        writer.tell(Arrived(b"12345"))
-        assert "5 bytes, the last byte 0 s ago" in progress.line()
-        deadline = time.monotonic() + 20
-        while "recording:" not in terminal.getvalue():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-    assert terminal.getvalue().endswith("\r\x1b[K")
-
-
-def test_in_a_pipe_it_says_little() -> None:
-    pipe = io.StringIO()
-    with Progress(Writer(io.StringIO()), pipe):
-        pass
-    assert pipe.getvalue() == ""
+def test_how_far_it_is() -> None:
+    clock = Clock()
+    writer = Writer(io.StringIO(), clock)
+    assert told_so_far(writer) == "recording: 0 s, 0 bytes, nothing yet"
+    writer.tell(Arrived(b"12345"))
+    clock.now += 3
+    assert told_so_far(writer) == "recording: 3 s, 5 bytes, the last byte 3 s ago"

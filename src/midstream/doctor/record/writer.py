@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
 from midstream._version import __version__
 from midstream.doctor.record.masking import Masking
@@ -76,41 +75,11 @@ class Writer:
             self._out.flush()
 
 
-class Progress:
-    """Tells on stderr, while it waits, how far the recording is: each second on a terminal, rarely otherwise."""
-
-    RARELY_S = 15.0
-
-    def __init__(self, writer: Writer, out: TextIO) -> None:
-        self._writer, self._out = writer, out
-        self._is_terminal = out.isatty()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="midstream-record", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
-        if self._is_terminal:
-            self._out.write("\r\x1b[K")
-            self._out.flush()
-
-    def _run(self) -> None:
-        while not self._over.wait(1.0 if self._is_terminal else self.RARELY_S):
-            line = self.line()
-            self._out.write(f"\r{line}\x1b[K" if self._is_terminal else f"{line}\n")
-            self._out.flush()
-
-    def line(self) -> str:
-        """How far it is."""
-        now, last = self._writer.elapsed_s, self._writer.last_byte_at_s
-        waiting = "nothing yet" if last is None else f"the last byte {now - last:.0f} s ago"
-        return f"recording: {now:.0f} s, {self._writer.bytes:,} bytes, {waiting}"
+def told_so_far(writer: Writer) -> str:
+    """How far the recording is, in a clause."""
+    now, last = writer.elapsed_s, writer.last_byte_at_s
+    waiting = "nothing yet" if last is None else f"the last byte {now - last:.0f} s ago"
+    return f"recording: {now:.0f} s, {writer.bytes:,} bytes, {waiting}"
 
 
 def told_end(writer: Writer) -> str:
