@@ -71,7 +71,7 @@ def _ask(
 
 def _read(sock: socket.socket, reply: http.client.HTTPResponse, writer: Writer, bounds: Bounds) -> Finished:
     """The body, to its end, and how that was."""
-    while True:
+    while not reply.isclosed():  # from 3.13 on the last byte closes it, and its socket with it if nothing may follow
         left_s = bounds.seconds - writer.elapsed_s
         if left_s <= 0 or writer.bytes >= bounds.bytes:
             return Finished(How.STOPPED, "a bound of the recorder was reached")
@@ -87,8 +87,9 @@ def _read(sock: socket.socket, reply: http.client.HTTPResponse, writer: Writer, 
         except (OSError, http.client.HTTPException, ValueError) as problem:
             return Finished(How.RESET, _words(problem))
         if not data:
-            return _ended(reply)
+            break
         writer.tell(Arrived(data))
+    return _ended(reply)
 
 
 def _ended(reply: http.client.HTTPResponse) -> Finished:
