@@ -37,6 +37,10 @@ REMEMBERED_MAX = 4_096
 # Marks that are kept in all, 60 bytes each: the oldest streams are forgotten before they fill the memory.
 REMEMBERED_MARKS_MAX = 400_000
 
+# Before each answer. Behind Traefik 3.7 a reply that begins as soon as its request was read is cut now and then, after
+# its head or its first event: 31 of 379 were; of 242 that began 20 ms later, none. Services take longer than that.
+THINKS_S = 0.02
+
 # What a chunk that is cut announces beyond what it holds.
 _MISSING_BYTES = 37
 
@@ -106,6 +110,7 @@ class FarEnd(Listening):
                 return False
             head, raw, size_bytes = asked
             ask = self._understood(head, raw)
+            await asyncio.sleep(THINKS_S)
             match ask.do:
                 case "hello":
                     return await _answer(line, head, _hello(head, size_bytes))

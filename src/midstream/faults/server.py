@@ -40,6 +40,9 @@ class FaultServer(Listening):
 
     head_bytes_max = http.HEAD_BYTES_MAX
 
+    thinks_s = 0.0
+    """How long it waits before each answer."""
+
     def __init__(
         self,
         script: Script | Fault | str = "ok",
@@ -96,6 +99,8 @@ class FaultServer(Listening):
             return False
         if call is None:
             return False
+        if self.thinks_s:
+            await asyncio.sleep(self.thinks_s)
         performance = compressed(answer(self.service, call))
         if performance.before == "refused":
             self._refuse_for(performance.refuse_s)
