@@ -78,8 +78,9 @@ nobody { includes this; }
 """
 
 
-def test_what_nginx_prints_of_itself_is_read_as_its_files_with_their_lines() -> None:
-    tree, checked = tree_of(DUMP, "dump.txt")
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_what_nginx_prints_of_itself_is_read_as_its_files_with_their_lines(end: str) -> None:
+    tree, checked = tree_of(DUMP.replace("\n", end), "dump.txt")
     server = named(tree, "server")
     assert (server.place.file, server.place.line) == ("/etc/nginx/conf.d/a.conf", 1)
     assert server.setting("gzip") is not None

@@ -105,7 +105,8 @@ def parse(source: Source, checked: Checked) -> Tree:
 
 def dumped(text: str) -> dict[str, str] | None:
     """The files in what ``nginx -T`` prints, by their paths, the main one first; ``None`` if it is none."""
-    marks = list(_DUMPED.finditer(text.replace("\r\n", "\n")))
+    text = text.replace("\r\n", "\n")
+    marks = list(_DUMPED.finditer(text))
     # Its own words about the test may stand before.
     before = text[: marks[0].start()].split("\n") if marks else ["none"]
     if any(line.strip() and not line.startswith("nginx: ") for line in before):
