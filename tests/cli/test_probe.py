@@ -39,6 +39,16 @@ def test_a_port_that_is_taken_is_one_sentence(capsys: pytest.CaptureFixture[str]
     assert err == f"midstream probe: no far end can listen at {place}: Address already in use\n"
 
 
+def test_a_host_that_is_none_is_told_in_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIDSTREAM_PROBE_TOKEN", "token-of-a-test")
+    status, _, err = told(capsys, "http://127.0.0.1:9", "--far-end", "nosuch.invalid:8788")
+    assert status == 1
+    assert err.startswith("midstream probe: no far end can listen at nosuch.invalid:8788: ")
+    assert "nknown error" not in err and "Errno" not in err
+
+
 def test_as_json_it_holds_figures_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     with FarEnd() as far_end:
         status, out, _ = told(capsys, far_end.url, "--up-to", "3", "--json", "--header", "X-Key: sk-ant-secret12345")

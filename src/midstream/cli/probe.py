@@ -18,7 +18,7 @@ from midstream.doctor.probe.asking import Asking, NoFarEnd
 from midstream.doctor.probe.keyed import MODEL, Keyed
 from midstream.doctor.probe.proxies import NoProxy, proxy_for
 from midstream.doctor.probe.questions import MARGIN_S
-from midstream.doctor.probe.road import NotAnAddress, Target, target
+from midstream.doctor.probe.road import NotAnAddress, Target, reason, target
 from midstream.doctor.probe.run import Plan, probe
 from midstream.doctor.render import Report, show
 from midstream.faults.probe import FarEnd
@@ -197,6 +197,4 @@ def _start(far_end: FarEnd, place: str, stack: contextlib.ExitStack) -> None:
     try:
         stack.enter_context(far_end)
     except OSError as problem:
-        # asyncio puts the address into the text of its own errors once more.
-        reason = os.strerror(problem.errno) if problem.errno else problem
-        raise Unable(f"no far end can listen at {place}: {reason}") from None
+        raise Unable(f"no far end can listen at {place}: {reason(problem)}") from None

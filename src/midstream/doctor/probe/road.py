@@ -213,10 +213,10 @@ def _told(name: str) -> Iterator[None]:
     except ssl.SSLError as problem:
         raise NoRoad(f"TLS with {name} fails: {problem.reason or type(problem).__name__}") from None
     except OSError as problem:
-        raise NoRoad(f"no connection to {name}: {_reason(problem)}") from None
+        raise NoRoad(f"no connection to {name}: {reason(problem)}") from None
 
 
-def _reason(problem: OSError) -> str:
+def reason(problem: OSError) -> str:
     """Why, in one clause. asyncio puts the address into the text of its own errors; where a name is none, only that
     text tells."""
     known = problem.errno is not None and problem.errno > 0 and not isinstance(problem, socket.gaierror)
