@@ -138,10 +138,14 @@ class LiveWriter:
         stream.offset += count
         stream.pending_bytes += len(data)
         if not stream.touched:
-            stream.touched = True
-            if not self._touched:
-                self._touch()
-            self._touched.append(stream)
+            self.touch()
+
+    def touch(self) -> None:
+        """The stream is in the next batch. It must not be in it already."""
+        self._stream.touched = True
+        if not self._touched:
+            self._touch()
+        self._touched.append(self._stream)
 
 
 STEPS_MAX = 64

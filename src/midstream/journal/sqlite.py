@@ -160,9 +160,7 @@ class SqliteJournal:
         stream.news = True
         writer = LiveWriter(stream, self._committer.touched, self._touch, self._clock)
         if not stream.touched:
-            stream.touched = True
-            self._committer.touch()
-            self._committer.touched.append(stream)
+            writer.touch()
         await self._committer.durable()
         return writer
 
