@@ -89,12 +89,18 @@ def skip_what_is_cured(rule: str) -> None:
         pytest.skip(f"{kind} {program_version(kind)} does it right")
 
 
+def is_fixed(rule: str) -> bool:
+    """Whether `--fix` writes anything for it."""
+    case = CASES[rule]
+    found = run.check(Source("file", case.bad), case.assume, case.kind).findings
+    return any(each.edits for each in found if each.rule.id == rule)
+
+
 def harm_of(rule: str, harm: Harm, *, waits: bool = False) -> None:
     """Asserts the rule's claim; what waits is asked side by side."""
     case = CASES[rule]
     skip_what_is_cured(rule)
-    found = run.check(Source("file", case.bad), case.assume, case.kind).findings
-    cured = [case.good, *([fixed(case)] if any(each.edits for each in found if each.rule.id == rule) else [])]
+    cured = [case.good, *([fixed(case)] if is_fixed(rule) else [])]
     questions = [lambda text=text: harm(case.kind, text) for text in (case.bad, *cured)]
     answers = streams.at_once(*questions) if waits else [question() for question in questions]
     assert answers == [True, *(False for _ in cured)]
