@@ -17,7 +17,7 @@ DEMO := $(VENV)/.made-demo
 TEST := $(VENV)/.made-test
 DEV := $(VENV)/.made-dev
 
-$(VENV)/.made-%: pyproject.toml src/midstream/_version.py
+$(VENV)/.made-%: pyproject.toml hatch_build.py src/midstream/_version.py $(wildcard src/midstream/usual/_*.p*)
 	@test -x $(RUN) || { python="$(PYTHON)"; \
 	  test -n "$$python" || python=$$(python3 tools/pythons.py oldest) || exit 1; \
 	  echo "making $(VENV) with $$python ($$($$python --version))"; "$$python" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; }

@@ -4,6 +4,7 @@ Rule: every rule is a table in this file, so that changing the architecture is a
 """
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,17 +57,19 @@ SDK_PACKAGES = "anthropic httpx2 msgspec opentelemetry sniffio anyio"
 
 LAYERS = {
     "protocol": _layer("", "msgspec", standard=PURE),
-    "recovery": _layer("protocol", "msgspec", standard=PURE),
+    # The way of the usual event, at the bottom because everybody on it derives from its classes.
+    "usual": _layer("protocol", "msgspec", standard=PURE),
+    "recovery": _layer("protocol usual", "msgspec", standard=PURE),
     # What a user may catch: a policy that makes no sense is refused where policies are checked.
     "errors": _layer("protocol recovery.failure recovery.policy_values reports", "msgspec"),
     "reports": _layer("protocol recovery.failure recovery.history", "msgspec"),
     # Reads the environment, which `recovery` may not.
     "settings": _layer("recovery.policy recovery.policy_values"),
-    "journal": _layer("protocol", "msgspec"),
+    "journal": _layer("protocol usual", "msgspec"),
     "drivers": _layer("protocol recovery errors reports", "msgspec httpx2"),
     "sdk": _layer("protocol recovery drivers settings errors reports", SDK_PACKAGES),
     "gateway": _layer(
-        "protocol recovery drivers journal settings errors reports",
+        "protocol usual recovery drivers journal settings errors reports",
         "msgspec httptools uvloop aiohttp prometheus_client botocore google opentelemetry",
     ),
     "faults": _layer("protocol", "msgspec"),
@@ -82,6 +85,8 @@ LAYERS = {
 """Who may know whom: the table of design.md. ``PUBLIC`` is midstream/__init__.py."""
 
 ONE_MODULE = {
+    # Chooses between plain and compiled, and asks the environment whether to.
+    "usual": _layer("protocol", standard=PURE | {"os"}),
     # The players inside the process: the words that drivers and engine share, and, for any client over httpx2, its own.
     "faults.transport": _layer("protocol recovery.steps", "msgspec httpx2"),
 }
@@ -92,7 +97,7 @@ FUNCTION_LINES_MAX = 50
 LONGER: dict[str, int] = {}
 """Argued exceptions: ``path`` or ``path::function`` → how many lines it may have, each with the reason beside it."""
 
-UNTESTED = {"_version", "__main__", "recovery.steps"}
+UNTESTED = {"_version", "__main__", "recovery.steps", "usual.kinds"}
 """Modules without a test module of their own: a number, a call, words without behaviour. So is every ``__init__``."""
 
 
@@ -218,6 +223,7 @@ MODULES = [pytest.param(path, id=name_of(path)) for path in modules()]
 OPENING = [
     pytest.param(path, id=name_of(path)) for path in modules() if path.name != "_version.py" and path.read_text()
 ]
+COMPILED = sorted([*SOURCE.rglob("*.pyx"), *SOURCE.rglob("*.pxi")])
 SHIPPED = [
     pytest.param(path, id=name_of(path))
     for path in modules()
@@ -231,6 +237,14 @@ def test_a_module_imports_only_what_its_layer_may_know(path: Path) -> None:
     full = ".".join(["midstream", name] if path.is_relative_to(SOURCE) and name != "PUBLIC" else [name])
     package = full if path.name == "__init__.py" else full.rpartition(".")[0]
     assert wrong_imports(name, path.read_text(), package) == []
+
+
+@pytest.mark.parametrize("path", COMPILED, ids=lambda path: path.name)
+def test_a_compiled_module_imports_what_its_layer_may_know_and_fits_in_the_head(path: Path) -> None:
+    lines = [line for line in path.read_text().splitlines() if re.match(r"(from|import) ", line)]
+    python = [line for line in lines if not re.match(r"from (cpython|libc)\.[a-z]+ cimport ", line)]
+    assert wrong_imports(name_of(path), "\n".join(python), "midstream.usual") == []
+    assert path.read_text().count("\n") <= MODULE_LINES_MAX
 
 
 @pytest.mark.parametrize("path", MODULES)
@@ -278,10 +292,10 @@ WRONG = [
     ("recovery.x", "from uuid import uuid4", "uuid.uuid4"),
     ("protocol.x", "from midstream.recovery.failure import Kind", "protocol may know no other layer"),
     ("protocol.x", "import anthropic", "the package anthropic"),
-    ("recovery.x", "from midstream import Policy", "recovery may know protocol"),
-    ("recovery.x", "from midstream.drivers import pump", "recovery may know protocol"),
-    ("recovery.x", "from ..drivers import pump", "recovery may know protocol"),
-    ("recovery.x", "if TYPE_CHECKING:\n    from midstream.reports import Report", "recovery may know protocol"),
+    ("recovery.x", "from midstream import Policy", "recovery may know protocol, usual"),
+    ("recovery.x", "from midstream.drivers import pump", "recovery may know protocol, usual"),
+    ("recovery.x", "from ..drivers import pump", "recovery may know protocol, usual"),
+    ("recovery.x", "if TYPE_CHECKING:\n    from midstream.reports import Report", "recovery may know protocol, usual"),
     ("errors", "from midstream.recovery.engine import Engine", "errors may know"),
     ("reports", "from midstream.recovery.engine import Engine", "reports may know"),
     ("drivers.x", "from midstream.sdk import middleware", "drivers may know"),
@@ -296,6 +310,8 @@ WRONG = [
     ("faults.transport", "import anthropic", "the package anthropic"),
     ("settings", "from midstream.recovery.engine import Engine", "settings may know"),
     ("recovery.x", "from midstream.settings import Policy", "recovery may know"),
+    ("usual.x", "from midstream.journal.port import Record", "usual may know protocol"),
+    ("usual.x", "import os", "the layer is pure, and os is not"),
     ("faults.transport", "from midstream.recovery.seam import join", "faults may know"),
     ("doctor.x", "from midstream.gateway import server", "doctor may know"),
     ("simulation.world", "import time", "the layer is pure, and time is not"),

@@ -4,6 +4,7 @@ Rule: nothing of the code under test makes the bytes or reads what came out; onl
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -100,7 +101,7 @@ def read(data: bytes) -> list[Fields]:
     assert blocks.pop() == b"", "the consumer was given half a frame"
     events = []
     for block in blocks:
-        lines = block.split(b"\n")
+        lines = re.split(rb"\r\n|\r|\n", block)
         names = [line.removeprefix(b"event: ") for line in lines if line.startswith(b"event: ")]
         said = b"\n".join(line.removeprefix(b"data: ") for line in lines if line.startswith(b"data: "))
         if said:

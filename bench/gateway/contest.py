@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from bench.gateway import measure, servers
 from bench.gateway.measure import Late, Load, Subject
+from midstream.usual import COMPILED
 
 NGINX, LITELLM = "nginx", "LiteLLM"
 MEMORY, RELAXED, FULL = "midstream, no journal", "midstream, relaxed", "midstream, full sync"
@@ -83,7 +84,8 @@ class Figures:
 
 def gateways() -> list[Subject]:
     """Ours, each way."""
-    here = f"midstream {version('midstream')}, uvloop {_version('uvloop')}, httptools {version('httptools')}, "
+    way = "compiled" if COMPILED else "plain Python"
+    here = f"midstream {version('midstream')} ({way}), uvloop {_version('uvloop')}, httptools {version('httptools')}, "
     here += f"SQLite {sqlite3.sqlite_version}, CPython {sys.version.split()[0]} ({sys.version.rpartition('[')[2][:-1]})"
     arguments = {
         MEMORY: ("--journal", "memory"),

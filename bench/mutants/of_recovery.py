@@ -11,7 +11,7 @@ _ROWS = f"{_COMMIT}test_the_table_row_by_row"
 _FAILURE = "pytest tests/recovery/test_failure.py::"
 _DECIDE = "pytest tests/recovery/test_policy.py::"
 _PLAN = "pytest tests/recovery/test_plan.py::"
-_FLOW = "pytest tests/recovery/test_flow.py::"
+_FLOW = "pytest tests/usual/test_taking.py::"
 _STAYS = "pytest tests/sdk/test_stays_broken.py"
 
 _SHOWN = (
@@ -296,7 +296,7 @@ _FLOWS = (
         "flow-too-late",
         6,
         "the usual chunk is taken though its time is over",
-        "recovery/flow.py",
+        "usual/taking.py",
         "now >= self.due or ",
         "",
         (f"{_FLOW}test_the_limits_of_time_and_size_hold_for_what_is_taken",),
@@ -305,7 +305,7 @@ _FLOWS = (
         "flow-unbounded",
         6,
         "usual chunks may make a reply of any length",
-        "recovery/flow.py",
+        "usual/taking.py",
         "> self._bytes_max",
         "> 1 << 60",
         (f"{_FLOW}test_the_limits_of_time_and_size_hold_for_what_is_taken",),

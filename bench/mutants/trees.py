@@ -36,7 +36,8 @@ class Tree:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MIDSTREAM_", "PYTEST_"))}
         # A mutant may be as old and as long as the file that it replaces: compiled code would outlive it.
         path = os.pathsep.join(map(str, (self.root / "src", self.root)))
-        return {**kept, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        # Nothing is compiled in a copy: what is plain Python is what a mistake is made in.
+        return {**kept, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "MIDSTREAM_COMPILED": "0"}
 
     @contextmanager
     def mutated(self, mutant: Mutant) -> Iterator[None]:

@@ -106,14 +106,6 @@ def test_comments_do_not_count_where_a_record_is_read_from() -> None:
     assert behind(one + two, "sse", 0) == one + two
 
 
-def test_a_delta_that_only_needs_a_number_gets_the_one_that_any_other_way_gives() -> None:
-    delta = sse(say(0, "and on"))
-    framer, other = Framer("sse", 6), Framer("sse", 6)
-    assert framer.passes_on
-    assert framer.next(delta) == other.frames(Anthropic().receive(delta))[0] == b"id: 7\n" + delta
-    assert framer.number == other.number == 7
-
-
 def test_nothing_is_passed_on_past_a_comment_that_waits_nor_to_an_event_stream() -> None:
     framer = Framer("sse")
     framer.frames(Anthropic().receive(b": a comment\n\n"))

@@ -9,9 +9,10 @@ import pytest
 
 from midstream.journal import commit, files, table, upkeep
 from midstream.journal.commit import Committer
-from midstream.journal.live import LiveWriter, Stream
+from midstream.journal.live import Stream
 from midstream.journal.port import Info, JournalError, Kind, Record
 from midstream.journal.subscribers import Subscribers
+from midstream.usual import Appender, Head
 from tests.journal.test_table import rows
 
 
@@ -53,11 +54,11 @@ class Desk:
         )
         self.told: list[Record] = []
 
-    def stream(self, id: str = "a") -> LiveWriter:
-        stream = Stream(len(self.streams) + 1, Info(id, b"", b"", 0.0, 1, False, 0, 0), table.Head())
+    def stream(self, id: str = "a") -> Appender:
+        stream = Stream(len(self.streams) + 1, Info(id, b"", b"", 0.0, 1, False, 0, 0), Head())
         self.streams.append(stream)
         self.subscribers.add(id, self.told.extend)
-        writer = LiveWriter(stream, self.committer.touched, self.committer.touch, lambda: 1.0)
+        writer = Appender(stream, self.committer.touched, self.committer.touch, lambda: 1.0)
         writer.append(Kind.OPENED, b"")
         return writer
 

@@ -3,33 +3,18 @@
 import pytest
 
 from midstream.journal import table
-from midstream.journal.live import STEPS_MAX, LiveWriter, Stream, give_back, settle, settle_taken, share, take
+from midstream.journal.live import Stream, give_back, settle, share, take
 from midstream.journal.port import Info, Kind, Record
+from midstream.journal.subscribers import Subscribers
+from midstream.usual import Appender, Head, settle_rows
+from midstream.usual.storing import STEPS_MAX
 from tests.journal.test_table import rows
 
 
-def new(no: int = 1) -> tuple[Stream, LiveWriter, list[Stream]]:
-    stream = Stream(no, Info("a", b"o", b"k", 1.0, 1, False, 0, 0), table.Head())
+def new(no: int = 1) -> tuple[Stream, Appender, list[Stream]]:
+    stream = Stream(no, Info("a", b"o", b"k", 1.0, 1, False, 0, 0), Head())
     touched: list[Stream] = []
-    return stream, LiveWriter(stream, touched, lambda: None, lambda: 77.0), touched
-
-
-def test_a_stream_is_touched_once_until_the_journal_has_looked() -> None:
-    stream, writer, touched = new()
-    writer.append(Kind.OPENED, b"123")
-    writer.append(Kind.SHOWN, b"4567", 2)
-    assert touched == [stream] and (writer.pending_bytes, writer.offset) == (7, 2)
-    stream.touched = False
-    writer.append(Kind.SHOWN, b"8", 1)
-    assert touched == [stream, stream]
-    assert stream.pending[1:] == [Record(Kind.SHOWN, b"4567", 1, 2), Record(Kind.SHOWN, b"8", 3, 1)]
-
-
-def test_a_fenced_writer_changes_nothing() -> None:
-    stream, writer, touched = new()
-    stream.epoch += 1
-    writer.append(Kind.ENDED, b"")
-    assert writer.fenced and not touched and not stream.pending and stream.ended_at is None
+    return stream, Appender(stream, touched, lambda: None, lambda: 77.0), touched
 
 
 def test_rows_name_the_one_before_and_one_far_before() -> None:
@@ -106,7 +91,7 @@ def test_the_row_of_a_stream_is_written_when_there_is_news(lossy: bool) -> None:
     if lossy:
         stream.lossy = True
     else:
-        LiveWriter(stream, [], lambda: None, lambda: 77.0).append(Kind.ENDED, b"")
+        Appender(stream, [], lambda: None, lambda: 77.0).append(Kind.ENDED, b"")
     work = table.Work()
     share(stream, work, 3)
     assert work.adopted == [(2, 1)]
@@ -121,7 +106,7 @@ def test_what_was_lost_before_it_was_stored_is_not_stored() -> None:
     assert work == table.Work() and not stream.opened
 
 
-def settled(no: int = 1) -> tuple[Stream, LiveWriter, list[Stream]]:
+def settled(no: int = 1) -> tuple[Stream, Appender, list[Stream]]:
     """A stream of which nothing but frames is to be stored."""
     stream, writer, touched = new(no)
     stream.news, stream.opened = False, True
@@ -155,7 +140,7 @@ def test_to_be_taken_stores_what_a_share_stores() -> None:
             writer.append(Kind.FACT if n % 5 == 2 else Kind.SHOWN, b"x" * n, n % 5 != 2)
         work = table.Work()
         taken, _ = take([one], work, 100 + n)
-        settle_taken(one, taken.records[0], taken.row)
+        settle_rows(taken.streams, taken.records, taken.row, Subscribers())
         written.append(work.values)
         work = table.Work()
         held = share(other, work, 100 + n)

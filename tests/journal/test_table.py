@@ -10,6 +10,7 @@ import pytest
 from midstream.journal import schema, table
 from midstream.journal.live import Stream, share
 from midstream.journal.port import Info, Kind, Record
+from midstream.usual import Head
 
 ALL = 1 << 30
 
@@ -24,7 +25,7 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def new_stream(no: int = 1, id: str = "a") -> Stream:
-    return Stream(no, Info(id, b"o", b"k", 1.0, 1, False, 0, 0), table.Head())
+    return Stream(no, Info(id, b"o", b"k", 1.0, 1, False, 0, 0), Head())
 
 
 def store(connection: sqlite3.Connection, stream: Stream, records: list[Record], row: int) -> int:

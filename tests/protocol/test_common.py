@@ -6,6 +6,7 @@ import pytest
 
 from midstream.protocol.common import Common, payload
 from midstream.protocol.dialects import Anthropic
+from midstream.protocol.events import BlockGrew, Unreadable
 
 LINE = b"event: content_block_delta\ndata: "
 
@@ -16,21 +17,21 @@ def delta(text: str, padding: str = "", index: int = 0) -> bytes:
 
 
 def begin() -> bytes:
-    """How a delta of the first block begins."""
-    return delta("").partition(b'""')[0]
+    """How a delta of the first block begins, up to the first quote of its payload."""
+    return delta("").partition(b'""')[0] + b'"'
 
 
 def test_a_delta_teaches_how_the_next_one_begins() -> None:
     common, first = Common(LINE), delta("x")
     (event,) = Anthropic().receive(first)
     common = common.after(event, first)
-    assert (common.begin, common.skip, common.index, common.kind) == (begin(), len(begin()), 0, "text_delta")
+    assert (common.begin, common.skip, common.index, common.kind) == (begin(), len(begin()) - 1, 0, "text_delta")
 
 
 @pytest.mark.parametrize("text", ["", "plain", 'a "quoted" \\ word', "line\nend", "日本語 🎈", '"}}\n\n', "\u2028"])
 @pytest.mark.parametrize("padding", ["", " ", " " * 40])
 def test_the_payload_of_a_common_delta_is_its_text(text: str, padding: str) -> None:
-    assert payload(delta(text, padding), len(begin())) == text
+    assert payload(delta(text, padding), len(begin()) - 1) == text
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_the_payload_of_a_common_delta_is_its_text(text: str, padding: str) -> N
     ],
 )
 def test_what_is_more_or_less_than_one_common_delta_has_no_payload(chunk: bytes) -> None:
-    assert payload(chunk, len(begin())) is None
+    assert payload(chunk, len(begin()) - 1) is None
 
 
 def test_a_dialect_says_how_the_usual_chunk_begins_only_between_two_blocks() -> None:
@@ -61,3 +62,17 @@ def test_a_dialect_says_how_the_usual_chunk_begins_only_between_two_blocks() -> 
         (0, None),
         (1, usual),
     ]
+
+
+@pytest.mark.parametrize("blank", [b"\n", b"\r", b"\r\n", b"\t", b" "])
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_line_end_before_the_payload_ends_the_line_of_data_there(blank: bytes, chunked: bool) -> None:
+    """WHATWG HTML §9.2.6: JSON allows it there, an event stream does not."""
+    odd = delta("x").replace(b'"x"', blank + b'"x"')
+    behind_another, alone = Anthropic(), Anthropic()
+    if chunked:
+        behind_another.receive(delta("w"))
+        seen = behind_another.receive(odd)
+    else:
+        seen = behind_another.receive(delta("w") + odd)[1:]
+    assert seen == alone.receive(odd) and type(seen[0]) is (Unreadable if blank.strip(b" \t") else BlockGrew)

@@ -14,11 +14,11 @@ from midstream.protocol.dialects import Anthropic, Bedrock
 from midstream.recovery.attempt import dialect_of
 from midstream.recovery.engine import Engine
 from midstream.recovery.failure import Failure, Kind, Origin, Phase
-from midstream.recovery.flow import Flow
 from midstream.recovery.policy import Policy
 from midstream.recovery.request import Request
 from midstream.recovery.steps import Opened, Received
 from midstream.recovery.surroundings import Surroundings
+from midstream.usual import Flow
 from tests.wire import (
     PING,
     STOP,

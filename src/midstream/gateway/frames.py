@@ -11,6 +11,7 @@ from midstream.protocol import eventstream, sse
 from midstream.protocol.dialects import Anthropic, Bedrock, Dialect
 from midstream.protocol.events import BlockGrew, Event, Fields, Unrecognised
 from midstream.protocol.framing import fields_of, is_sse
+from midstream.usual import Numbered
 
 Wire: TypeAlias = Literal["sse", "eventstream"]
 
@@ -22,14 +23,13 @@ DIALECTS: dict[str, Dialect] = {"sse": Anthropic(), "eventstream": Bedrock()}
 """To encode with. Encoding keeps no state."""
 
 
-class Framer:
+class Framer(Numbered):
     """Makes one stream's frames. Server-sent events are numbered on the wire; event-stream frames only counted."""
 
-    __slots__ = ("_comments", "_sse", "number")
+    __slots__ = ("_comments", "_sse")
 
     def __init__(self, wire: Wire, number: int = 0) -> None:
-        self.number = number
-        """Of the last frame."""
+        super().__init__(number)
         self._sse = wire == "sse"
         self._comments = b""
 
@@ -40,13 +40,8 @@ class Framer:
 
     @property
     def passes_on(self) -> bool:
-        """Whether a server-sent event without a number of its own only needs one: see `next`."""
+        """Whether a server-sent event without a number of its own only needs one."""
         return self._sse and not self._comments
-
-    def next(self, frame: bytes) -> bytes:
-        """The next frame, of such an event."""
-        self.number = number = self.number + 1
-        return b"id: %d\n%b" % (number, frame)
 
     def frames(self, events: Sequence[Event]) -> tuple[bytes, int]:
         """The bytes of these events, and how many frames they are. A comment is no frame, and goes with one."""

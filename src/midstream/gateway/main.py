@@ -20,7 +20,6 @@ from midstream.gateway.http.inbound import Limits as HttpLimits
 from midstream.gateway.http.outbound import Pool, PoolLimits
 from midstream.gateway.http.proxies import Proxies
 from midstream.gateway.hub import Hub, Limits
-from midstream.gateway.metrics import Totals
 from midstream.gateway.owners import Owners, key_file
 from midstream.gateway.readers import Pace
 from midstream.gateway.routing import Routing
@@ -31,6 +30,7 @@ from midstream.gateway.watching import Watching
 from midstream.journal.memory import MemoryJournal
 from midstream.journal.port import Journal
 from midstream.journal.sqlite import SqliteJournal
+from midstream.usual import Totals
 
 SWEEP_S = 60.0
 """How often what is too old is removed: retention is counted in hours."""

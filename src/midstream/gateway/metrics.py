@@ -15,6 +15,7 @@ from midstream.gateway.view import View
 from midstream.recovery.failure import Kind
 from midstream.recovery.history import AttemptRecord
 from midstream.reports import Report
+from midstream.usual import Totals
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -33,20 +34,6 @@ BREAKERS = ("closed", "half_open", "open")
 SILENCE_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60, 180, 300)
 # From one word to the longest reply with thinking.
 DURATION_S = (0.5, 1, 2.5, 5, 10, 30, 60, 180, 600, 1800, 3600)
-
-
-class Totals:
-    """What happens often: plain numbers, counted up where it happens."""
-
-    __slots__ = ("bytes_from_upstreams", "bytes_to_clients", "pings")
-
-    def __init__(self) -> None:
-        self.bytes_from_upstreams = 0
-        """Of bodies, as they came."""
-        self.bytes_to_clients = 0
-        """Of bodies, before chunking."""
-        self.pings = 0
-        """Those that the gateway made."""
 
 
 class Metrics:

@@ -4,7 +4,6 @@ Rule: callbacks only. Every decision is the engine's; everything that a consumer
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,18 +25,16 @@ from midstream.journal.port import Writer
 from midstream.protocol.dialects import dump
 from midstream.recovery.engine import Engine
 from midstream.recovery.failure import Failure, Kind, Origin, Phase
-from midstream.recovery.flow import Flow
 from midstream.recovery.history import AttemptRecord
 from midstream.recovery.past import BrokenPast, Past
 from midstream.recovery.steps import Broke, Done, Elapsed, Ended, Input, Open, Opened, Read, Received, Sleep, Step, Wait
 from midstream.reports import Outcome, Report, described, make_report
+from midstream.usual import Passage
 
 _SHOWN = Record.SHOWN  # to find it in the enumeration takes as long as to append
 
 PENDING_BYTES_MAX = 1 << 20
 """So much may wait for the journal: a disk writes it in a tick. Above it the upstream is not read from."""
-_LOOK_BITS = 16
-"""What waits is looked at with the first that is shown, and then once in so many bits of bytes: 64 KiB."""
 _RESUME_S = 0.02
 """Two ticks of the journal."""
 _LAST_BYTES_S = 1.0
@@ -71,27 +68,29 @@ class Means:
     alarms: Alarms
 
 
-class Producer:
+class Producer(Passage):
     """Drives one engine. The `Listener` of its upstream's responses."""
 
     __slots__ = tuple(
-        "_alarm _alarm_at _answered _asked _asker _attempts _broke_at _clock _due _engine _facts _flow _framer"
-        " _means _now _paused _request _shown _started_at _upstream _watcher _writer over read_bytes"
-        " shown_bytes".split()
+        "_alarm _alarm_at _answered _asked _asker _attempts _broke_at _clock _due _engine _facts"
+        " _means _paused _request _shown _started_at _upstream _watcher over".split()
     )
+
+    _framer: Framer
+    _writer: Writer
 
     def __init__(
         self, request: Kept, asker: Asker, engine: Engine, writer: Writer, watcher: Watcher, means: Means
     ) -> None:
+        super().__init__()
         self.over = False
-        self.read_bytes = self.shown_bytes = 0
         self._request, self._asker, self._engine = request, asker, engine
         self._writer, self._watcher, self._means = writer, watcher, means
         self._framer = Framer(request.call.wire, writer.offset)
         self._shown = writer.offset > 0
         self._clock: Clock | None = None
         """The engine's, once it has stood still."""
-        self._now: Callable[[], float] = means.alarms.now
+        self._now = means.alarms.now
         self._started_at = self._now()
         self._asked: asyncio.Task[None] | Exchange | None = None
         """What is under way: the task of asking, and then the exchange."""
@@ -99,7 +98,6 @@ class Producer:
         self._upstream, self._attempts, self._facts = -1, 0, 0
         self._due = self._alarm_at = _NEVER
         self._broke_at = 0.0
-        self._flow: Flow | None = None
         self._alarm: Slot | None = None
         self._paused = False
 
@@ -182,10 +180,9 @@ class Producer:
 
     def received(self, data: bytes) -> None:
         """A chunk of the body."""
-        self.read_bytes += len(data)
-        if self._flow is not None and self._flow.takes(data, self._now()):
-            self._append(self._framer.next(data), 1)
+        if self.takes(data):
             return
+        self.read_bytes += len(data)
         if not self._answered.is_plain:
             try:
                 data = self._answered.more(data)
@@ -251,13 +248,6 @@ class Producer:
             self._watcher.spoke(self._means.alarms.now() - self._broke_at)
             self._broke_at = 0.0
         self._append(data, count)
-
-    def _append(self, data: bytes, count: int) -> None:
-        before_bytes = self.shown_bytes
-        self.shown_bytes = shown_bytes = before_bytes + len(data)
-        self._writer.append(_SHOWN, data, count)
-        if not before_bytes or (before_bytes ^ shown_bytes) >> _LOOK_BITS:
-            self._hold_back()
 
     def _hold_back(self) -> None:
         asked = self._asked

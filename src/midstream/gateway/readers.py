@@ -13,11 +13,11 @@ from midstream.gateway.endings import JSON_BODY, envelope
 from midstream.gateway.frames import Wire, behind, encoded, ping
 from midstream.gateway.http.heads import Headers
 from midstream.gateway.http.inbound import Response
-from midstream.gateway.metrics import Totals
 from midstream.gateway.upstreams.errors import error_frame
 from midstream.journal.port import Journal, Kind, Record
 from midstream.protocol.dialects import parse
 from midstream.protocol.events import Fields
+from midstream.usual import Outlet, Totals
 
 if TYPE_CHECKING:
     from midstream.gateway.endings import Refusal
@@ -112,17 +112,16 @@ class _Backlog(NamedTuple):
     """For the next look."""
 
 
-class Reader:
+class Reader(Outlet):
     """Writes one stream to one response."""
 
-    __slots__ = tuple(
-        "_alarm _backlog _early _head _missed _news _next _over _reading _response _room _sent_at".split()
-    )
+    __slots__ = ("_alarm", "_early", "_head", "_missed", "_news", "_room")
 
     def __init__(self, head: Head, response: Response, room: Room, *, after: int) -> None:
         self._head, self._response, self._room = head, response, room
+        self._totals, self._now = room.pace.totals, room.alarms.now
         self._next = after + 1
-        self._sent_at = room.alarms.now()
+        self._sent_at = self._now()
         self._early: asyncio.TimerHandle | None = None
         self._backlog: _Backlog | None = None
         """While the consumer is behind."""
@@ -151,14 +150,9 @@ class Reader:
 
     # What the journal says.
 
-    def __call__(self, records: Sequence[Record]) -> None:
-        """The journal's `Subscriber` is the reader itself: a bound method of each would be one more object."""
+    def _told(self, records: Sequence[Record]) -> None:
         if self._reading is not None or self._backlog is not None:
             self._missed, self._news = True, records
-        elif len(records) == 1 and records[0].first == self._next:  # the usual news, without the loop
-            record = records[0]
-            self._next += record.count
-            self._write(record.data)
         elif not self._take(records):
             self._news = records
             self._catch_up()
@@ -220,9 +214,8 @@ class Reader:
         if self._over or self._response.started:
             return
         self._response.start(200, self._head.as_headers())
-        room = self._room
-        self._sent_at = room.alarms.now()
-        self._alarm = room.alarms.set(self, self._sent_at + room.pace.ping_s)
+        self._sent_at = self._now()
+        self._alarm = self._room.alarms.set(self, self._sent_at + self._room.pace.ping_s)
 
     def _write(self, data: bytes) -> None:
         response = self._response
@@ -238,11 +231,10 @@ class Reader:
                 return
             self._answer()
         response.write(data)
-        room = self._room
-        room.pace.totals.bytes_to_clients += len(data)
-        self._sent_at = room.alarms.now()
+        self._totals.bytes_to_clients += len(data)
+        self._sent_at = self._now()
         if not response.writable and self._backlog is None:
-            self._watch_backlog()
+            self._is_behind()
 
     def drained(self) -> None:
         """The consumer has taken its backlog."""
@@ -253,15 +245,15 @@ class Reader:
 
     def rang(self) -> None:
         """Keeps the client alive: a ping after each ``ping_s`` without a byte."""
-        pace, alarms = self._room.pace, self._room.alarms
-        due, now = self._sent_at + pace.ping_s, alarms.now()
+        pace, now = self._room.pace, self._now()
+        due = self._sent_at + pace.ping_s
         if now >= due:
             if self._backlog is None:
                 self._response.write(ping(self._head.wire))
-                pace.totals.pings += 1
+                self._totals.pings += 1
                 self._sent_at = now
             due = now + pace.ping_s
-        self._alarm = alarms.set(self, due)
+        self._alarm = self._room.alarms.set(self, due)
 
     # The end.
 
@@ -278,7 +270,7 @@ class Reader:
             self._response.abort()
         self._leave(True)
 
-    def _watch_backlog(self) -> None:
+    def _is_behind(self) -> None:
         stall = asyncio.get_running_loop().call_later(self._room.pace.stall_s, self._cut_if_stalled)
         self._backlog = _Backlog(self._response.backlog_bytes, stall)
 
@@ -286,7 +278,7 @@ class Reader:
         """Slow is not stopped: whoever has taken anything of the backlog meanwhile goes on."""
         assert self._backlog is not None, "who is behind is watched"
         if self._response.backlog_bytes < self._backlog.untaken_bytes:
-            self._watch_backlog()
+            self._is_behind()
             return
         # It may read again before the connection is dropped, behind a proxy that mends what is broken off.
         self._response.write(error_frame_of(_STALLED, self._head.wire, exhausted=False))

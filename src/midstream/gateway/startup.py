@@ -12,6 +12,7 @@ from midstream.gateway.log import Log
 from midstream.gateway.schema import Address, SettingsError
 from midstream.gateway.tokens import Tokens
 from midstream.gateway.upstreams.port import Upstream
+from midstream.usual import COMPILED
 
 FILES_BESIDES_STREAMS = 100
 """Open files that are no connections: the journal, logs, libraries, the loop's own."""
@@ -24,6 +25,7 @@ def announce(log: Log, settings: Settings, listen: Address, control: Address | N
         return
     log.started(
         version=__version__,
+        compiled=COMPILED,
         listen=str(listen),
         control=str(control) if control else None,
         upstreams=list(settings.upstream),

@@ -15,11 +15,12 @@ from pathlib import Path
 
 from midstream.journal import files, table, upkeep
 from midstream.journal.files import Ownership
-from midstream.journal.live import Share, Stream, Taken, give_back, settle, settle_taken, share, take
+from midstream.journal.live import Share, Stream, Taken, give_back, settle, share, take
 from midstream.journal.port import Health, JournalError
 from midstream.journal.records import join
 from midstream.journal.subscribers import Subscribers
 from midstream.journal.worker import Worker
+from midstream.usual import settle_rows
 
 RETRY_S = 1.0
 """Between two tries while the store fails: soon enough for a disk that was cleared, and no load on a broken one."""
@@ -225,9 +226,7 @@ class Committer:
         if batch.rows and batch.made_at >= self._landmark_at:
             self._landmark_at = batch.made_at + LANDMARK_S
         taken, tell = batch.taken, self._subscribers.tell
-        for row, (stream, record) in enumerate(zip(taken.streams, taken.records, strict=True), taken.row):
-            settle_taken(stream, record, row)
-            tell(stream.id, (record,))
+        settle_rows(taken.streams, taken.records, taken.row, self._subscribers)
         for stored in batch.shares:
             stream, untold = stored.stream, stored.untold
             self._piled_bytes -= settle(stored)

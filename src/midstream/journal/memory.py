@@ -12,85 +12,35 @@ from collections.abc import Callable
 from midstream.journal.port import Health, Info, Kind, Record, Subscriber, UnknownStream
 from midstream.journal.records import join, page
 from midstream.journal.subscribers import Subscribers
-
-_ENDED = Kind.ENDED  # to find it in the enumeration takes as long as the rest of `append`
+from midstream.usual import Appender, Head, Tail, tell_news
 
 KEYS_MAX = 16
 """How many streams `find_key` gives, as the port says."""
 
 
-class _Stream:
-    """A stream, and what its subscribers were not told yet."""
+class _Stream(Tail):
+    """A stream. All its records are ``pending``: what subscribers were told of, and what they were not."""
 
-    __slots__ = (
-        "created_at",
-        "ended_at",
-        "epoch",
-        "id",
-        "key",
-        "offset",
-        "owner",
-        "records",
-        "size_bytes",
-        "untold",
-    )
+    __slots__ = ("created_at", "key", "owner")
 
     def __init__(self, id: str, owner: bytes, key: bytes, created_at: float) -> None:
-        self.id = id
+        super().__init__(id, 0, 1, Head())
         self.owner = owner
         self.key = key
         self.created_at = created_at
-        self.epoch = 1
-        self.records: list[Record] = []
-        self.offset = 0
-        self.size_bytes = 0
-        self.ended_at: float | None = None
-        self.untold = 0
 
     @property
     def info(self) -> Info:
-        ended = self.ended_at is not None
-        return Info(self.id, self.owner, self.key, self.created_at, self.epoch, ended, self.offset, self.size_bytes)
+        ended, size_bytes = self.ended_at is not None, self.pending_bytes
+        return Info(self.id, self.owner, self.key, self.created_at, self.epoch, ended, self.offset, size_bytes)
 
 
-class MemoryWriter:
-    """Appends to a stream of a `MemoryJournal`."""
+class MemoryWriter(Appender):
+    """Appends to a stream of a `MemoryJournal`: nobody has to wait for it."""
 
-    __slots__ = ("_journal", "_stream", "epoch", "id")
+    __slots__ = ()
 
     pending_bytes = 0
-
-    def __init__(self, journal: "MemoryJournal", stream: _Stream) -> None:
-        self.id = stream.id
-        self.epoch = stream.epoch
-        self._journal = journal
-        self._stream = stream
-
-    @property
-    def fenced(self) -> bool:
-        """Another writer has adopted the stream."""
-        return self.epoch != self._stream.epoch
-
-    @property
-    def offset(self) -> int:
-        """The number of the last frame that was appended."""
-        return self._stream.offset
-
-    def append(self, kind: Kind, data: bytes, count: int = 0) -> None:
-        """See `port.Writer`."""
-        stream = self._stream
-        if self.epoch != stream.epoch:
-            return
-        if stream.ended_at is not None:
-            raise RuntimeError(f"stream {self.id} has ended: nothing can be appended to it")
-        stream.records.append(Record(kind, data, stream.offset + 1 if count else 0, count))
-        stream.offset += count
-        stream.size_bytes += len(data)
-        stream.untold = untold = stream.untold + 1
-        if untold == 1:
-            self._journal._touched(stream)
-        if kind is _ENDED:
-            stream.ended_at = self._journal._clock()
 
 
 class MemoryJournal:
@@ -114,9 +64,12 @@ class MemoryJournal:
         if id in self._streams:
             raise ValueError(f"there is a stream {id} already: make a new id for each stream")
         stream = self._streams[id] = _Stream(id, owner, key, created_at)
-        writer = MemoryWriter(self, stream)
+        writer = self._writer(stream)
         writer.append(Kind.OPENED, opening)
         return writer
+
+    def _writer(self, stream: _Stream) -> MemoryWriter:
+        return MemoryWriter(stream, self._untold, self._touched, self._clock)
 
     async def adopt(self, id: str) -> MemoryWriter:
         """See `port.Journal`."""
@@ -124,7 +77,7 @@ class MemoryJournal:
         if stream is None or stream.ended_at is not None:
             raise UnknownStream(f"there is no open stream {id}")
         stream.epoch += 1
-        return MemoryWriter(self, stream)
+        return self._writer(stream)
 
     async def find(self, id: str) -> Info | None:
         """See `port.Journal`."""
@@ -143,12 +96,12 @@ class MemoryJournal:
     async def read(self, id: str, after: int, bytes_max: int) -> list[Record]:
         """See `port.Journal`."""
         stream = self._streams.get(id)
-        return page(stream.records, after, bytes_max) if stream else []
+        return page(stream.pending, after, bytes_max) if stream else []
 
     async def read_all(self, id: str) -> list[Record]:
         """See `port.Journal`."""
         stream = self._streams.get(id)
-        return list(stream.records) if stream else []
+        return list(stream.pending) if stream else []
 
     def subscribe(self, id: str, subscriber: Subscriber) -> None:
         """See `port.Journal`."""
@@ -170,12 +123,12 @@ class MemoryJournal:
         """See `port.Journal`."""
         ended = [stream for stream in self._streams.values() if stream.ended_at is not None]
         ended.sort(key=lambda stream: stream.ended_at or 0.0)
-        size_bytes = sum(stream.size_bytes for stream in self._streams.values())
+        size_bytes = sum(stream.pending_bytes for stream in self._streams.values())
         removed = 0
         for stream in ended:
             if size_bytes <= self._bytes_max and (stream.ended_at or 0.0) >= now - self._age_s:
                 break
-            size_bytes -= stream.size_bytes
+            size_bytes -= stream.pending_bytes
             del self._streams[stream.id]
             removed += 1
         return removed
@@ -189,14 +142,10 @@ class MemoryJournal:
         """Tells what was not told yet."""
         self._tell()
 
-    def _touched(self, stream: _Stream) -> None:
-        if not self._untold:
-            asyncio.get_running_loop().call_soon(self._tell)
-        self._untold.append(stream)
+    def _touched(self) -> None:
+        asyncio.get_running_loop().call_soon(self._tell)
 
     def _tell(self) -> None:
-        untold, self._untold = self._untold, []
-        tell = self._subscribers.tell
-        for stream in untold:
-            count, stream.untold = stream.untold, 0
-            tell(stream.id, [stream.records[-1]] if count == 1 else join(stream.records[-count:]))
+        untold = self._untold.copy()
+        self._untold.clear()
+        tell_news(untold, self._subscribers, join)

@@ -21,43 +21,12 @@ What a store promises:
 """
 
 from collections.abc import Callable, Sequence
-from enum import IntEnum
 from typing import Protocol, TypeAlias
 
 import msgspec
 
-
-class Kind(IntEnum):
-    """What a record is about."""
-
-    OPENED = 1
-    """The request, without credentials. Always the first record of a stream."""
-    HEAD = 2
-    """Status and headers that belong to what is shown."""
-    ATTEMPT = 3
-    """An attempt begins."""
-    FACT = 4
-    """Something that limits recovery after a crash: a remote call that was made, a container's id."""
-    SHOWN = 5
-    """Whole frames, as consumers get them."""
-    ENDED = 6
-    """How the stream ended. Always the last record."""
-
-
-class Record(msgspec.Struct, frozen=True, gc=False):
-    """An entry of a stream."""
-
-    kind: Kind
-    data: bytes
-    first: int = 0
-    """Of SHOWN: the number of its first frame."""
-    count: int = 0
-    """Of SHOWN: how many frames it holds."""
-
-    @property
-    def last(self) -> int:
-        """Of SHOWN: the number of its last frame."""
-        return self.first + self.count - 1
+from midstream.usual import Kind as Kind
+from midstream.usual import Record as Record
 
 
 class Info(msgspec.Struct, frozen=True):

@@ -29,11 +29,12 @@ from typing import Literal
 
 from midstream.journal import files, schema, table, upkeep
 from midstream.journal.commit import Committer
-from midstream.journal.live import LiveWriter, Stream
+from midstream.journal.live import Stream
 from midstream.journal.port import Health, Info, JournalError, Kind, Record, Subscriber, UnknownStream
 from midstream.journal.records import join, page
 from midstream.journal.subscribers import Subscribers
 from midstream.journal.worker import Worker
+from midstream.usual import Appender, Head
 
 Sync = Literal["full", "relaxed", "none"]
 
@@ -133,32 +134,32 @@ class SqliteJournal:
 
     # Writing.
 
-    def create(self, id: str, *, owner: bytes, key: bytes, created_at: float, opening: bytes) -> LiveWriter:
+    def create(self, id: str, *, owner: bytes, key: bytes, created_at: float, opening: bytes) -> Appender:
         """See `port.Journal`."""
         if id in self._streams:
             raise ValueError(f"there is a stream {id} already: make a new id for each stream")
-        stream = Stream(self._next_no, Info(id, owner, key, created_at, 1, False, 0, 0), table.Head())
+        stream = Stream(self._next_no, Info(id, owner, key, created_at, 1, False, 0, 0), Head())
         self._next_no += 1
         self._remember(stream)
-        writer = LiveWriter(stream, self._committer.touched, self._touch, self._clock)
+        writer = Appender(stream, self._committer.touched, self._touch, self._clock)
         writer.append(Kind.OPENED, opening)
         return writer
 
-    async def adopt(self, id: str) -> LiveWriter:
+    async def adopt(self, id: str) -> Appender:
         """See `port.Journal`. Raises `JournalError` if the store fails: the new epoch has to be durable."""
         stream = self._streams.get(id)
         if stream is None:
             stored = await self._reader.call(partial(table.find, id=id))
             stream = self._streams.get(id)  # somebody else may have adopted it meanwhile
             if stream is None and stored is not None and stored.ended_at is None:
-                head = table.Head(stored.last_row, stored.last_row, 0, stored.offset, stored.size_bytes)
+                head = Head(stored.last_row, stored.last_row, 0, stored.offset, stored.size_bytes)
                 stream = Stream(stored.no, stored.info, head)
                 self._remember(stream)
         if stream is None or stream.ended_at is not None or stream.lossy:
             raise UnknownStream(f"there is no open stream {id}")
         stream.epoch += 1
         stream.news = True
-        writer = LiveWriter(stream, self._committer.touched, self._touch, self._clock)
+        writer = Appender(stream, self._committer.touched, self._touch, self._clock)
         if not stream.touched:
             writer.touch()
         await self._committer.durable()

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 from midstream.journal.port import Kind, Record, Subscriber
 from midstream.journal.records import told
+from midstream.usual import Audience
 
 _SHOWN = Kind.SHOWN
 _log = logging.getLogger("midstream.journal")
 
 
-class Subscribers:
+class Subscribers(Audience):
     """The subscribers of every stream. Used in the event loop's thread."""
 
     def __init__(self) -> None:
@@ -55,5 +56,8 @@ class Subscribers:
             try:
                 subscriber(news)
             except Exception as problem:
-                # The text of the exception may hold what was shown; its type does not.
-                _log.error("a subscriber of stream %s raised %s", id, type(problem).__name__)
+                self._failed(id, problem)
+
+    def _failed(self, id: str, problem: Exception) -> None:
+        # The text of the exception may hold what was shown; its type does not.
+        _log.error("a subscriber of stream %s raised %s", id, type(problem).__name__)

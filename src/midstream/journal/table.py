@@ -26,19 +26,6 @@ come back, so that few statements are worth more than their own cost."""
 _COLUMNS = "no, id, owner, key, created_at, epoch, ended_at, lossy, last_row, offset, size_bytes"
 
 
-class Head(msgspec.Struct, gc=False):
-    """Where a stream's next row is attached."""
-
-    row: int = 0
-    """Its last row; 0: none."""
-    far: int = 0
-    """What the next row names as ``far``."""
-    steps: int = 0
-    """Rows since that one."""
-    offset: int = 0
-    size_bytes: int = 0
-
-
 class Stored(msgspec.Struct, frozen=True):
     """A row of `streams`."""
 

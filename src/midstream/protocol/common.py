@@ -26,8 +26,9 @@ class Common:
     def __init__(self, before: bytes = b"", begin: bytes | tuple[()] = (), index: int = 0, kind: str = "") -> None:
         self._before = before
         self.begin = begin
-        """Nothing begins with ``()``."""
-        self.skip = len(begin)
+        """Nothing begins with ``()``. The first quote of the payload is the last of it: before that quote JSON allows a
+        line end, which would end the event's line of data."""
+        self.skip = len(begin) - 1
         self.index = index
         self.kind = kind
 
@@ -43,14 +44,14 @@ class Common:
 
 @lru_cache(maxsize=128)  # ten kinds of payload for a dozen blocks: thousands of streams have the same few
 def _common(before: bytes, index: int, kind: str) -> Common:
-    begin = f'{{"type":"content_block_delta","index":{index},"delta":{{"type":"{kind}","{PAYLOADS[kind]}":'.encode()
+    begin = f'{{"type":"content_block_delta","index":{index},"delta":{{"type":"{kind}","{PAYLOADS[kind]}":"'.encode()
     return Common(before, before + begin, index, kind)
 
 
 def payload(data: bytes, skip: int) -> str | None:
-    """The payload of a chunk that is one common delta, from behind its common beginning; ``None`` if it is no such."""
+    """The payload of a chunk that begins like a common delta, from its first quote on; ``None`` if it is none."""
     end = data.rfind(b'"') + 1
-    if data[end:] not in TAILS:  # else the last quote ends the payload: no quote in the beginning is followed so
+    if data[end:] not in TAILS:  # else the last quote ends the payload, or it is the first, which decodes as nothing
         return None
     try:
         return decode_string(data[skip:end])

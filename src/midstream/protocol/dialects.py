@@ -78,7 +78,7 @@ class Anthropic:
         common = self._common
         if self._idle and data.startswith(common.begin):
             end = data.rfind(b'"') + 1
-            if data[end:] in TAILS:  # then the last quote ends the payload: no quote in `begin` is followed so
+            if data[end:] in TAILS:  # then the last quote ends the payload, or it is the first, and nothing decodes
                 try:
                     return [BlockGrew(common.index, common.kind, decode_string(data[common.skip : end]), data)]
                 except (msgspec.DecodeError, ValueError):

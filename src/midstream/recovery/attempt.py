@@ -24,12 +24,12 @@ from midstream.recovery import classify
 from midstream.recovery.commit import Commit, Rules
 from midstream.recovery.facts import NOTHING_NOTED, note
 from midstream.recovery.failure import Failure, Kind, Origin, Phase
-from midstream.recovery.flow import Flow
 from midstream.recovery.history import AttemptRecord, fit
 from midstream.recovery.plan import BYTES_PER_TOKEN, Plan, generated_bytes, name_of
 from midstream.recovery.policy import Policy
 from midstream.recovery.stitch import Splice
 from midstream.recovery.watch import NEVER, Watch
+from midstream.usual import Flow
 
 # Blank bytes before the first frame: more than any server sends, and then they are somebody's page.
 _BLANK_BYTES_MAX = 1024
@@ -171,7 +171,8 @@ class Attempt:
         if not self._live or block is None or usual is None or usual[1:] != (block.index, block.grows_by):
             return None
         # What is over the bound comes here: it is time for `_look`.
-        return Flow(usual[0], block, self.watch, self._look_at_bytes - self._received_bytes)
+        watch, bytes_max = self.watch, self._look_at_bytes - self._received_bytes
+        return Flow(usual[0], block.parts, watch.quiet_until, watch.patience_s, watch.total_at, bytes_max)
 
     def flowed(self, flow: Flow) -> None:
         """Takes over what it has taken."""

@@ -17,7 +17,6 @@ from midstream.recovery.choice import Chooser
 from midstream.recovery.commit import rules_of
 from midstream.recovery.facts import extended
 from midstream.recovery.failure import Failure, Kind
-from midstream.recovery.flow import Flow
 from midstream.recovery.history import AttemptRecord, History
 from midstream.recovery.past import Past, crash, fold
 from midstream.recovery.plan import NEXT_FORM, RESTART, Continue, Form, Plan, Settle, generated_bytes, make_plan
@@ -28,6 +27,7 @@ from midstream.recovery.steps import Broke, Done, Elapsed, Ended, Input, Open, O
 from midstream.recovery.stitch import Splice, shown_of, stop
 from midstream.recovery.surroundings import Surroundings as Surroundings
 from midstream.recovery.watch import NEVER, Watch
+from midstream.usual import Flow
 
 
 class Doing(StrEnum):

@@ -1,11 +1,9 @@
-"""The chunk that is told without a parser is the same for llhttp; a spare parser goes on like one of its own."""
-
-import random
+"""A spare parser goes on like one of its own."""
 
 import pytest
 from httptools import HttpParserError, HttpResponseParser
 
-from midstream.gateway.http.found import SIZES_MAX, SPARE_MAX, Found, whole_chunk
+from midstream.gateway.http.found import SPARE_MAX, Found
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -47,43 +45,6 @@ def between(found: Found, seen: Seen) -> HttpResponseParser:
     return parser
 
 
-@pytest.mark.parametrize("size", [1, 2, 9, 10, 15, 16, 17, 141, 255, 256, 4095, 4096, 65535, 65536, 1 << 20])
-@pytest.mark.parametrize("form", ["%x", "%X"])
-def test_a_whole_chunk_is_what_a_parser_finds(size: int, form: str) -> None:
-    body = bytes(random.Random(size).choices(b"\r\n0123456789abcdef;", k=size))
-    data = (form % size).encode() + b"\r\n" + body + b"\r\n"
-    found, seen = Found(), Seen()
-    assert whole_chunk(data) == body == fed(found, between(found, seen), seen, data)[0]
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"0\r\n\r\n", b"5\r\nhello", b"5\r\nhello\r", b"5\r\nhello\n\n", b"5\nhello\r\n\n", b"05\r\nhello\r\n",
-        b"5;a=b\r\nhello\r\n", b"5 \r\nhello\r\n", b"+5\r\nhello\r\n", b"0x5\r\nhello\r\n", b"5\r\nhell\r\n", b"5",
-        b"5\r\nhello!\r\n", b"5\r\nhello\r\n5\r\nhello\r\n", b"\r\n", b"-\r\n\r\n", b"-", b"hello\r\n",
-        b"g\r\nhello\r\n",
-    ],
-)  # fmt: skip
-def test_what_is_not_exactly_one_chunk_is_left_to_the_parser(data: bytes) -> None:
-    assert whole_chunk(data) == b""
-
-
-def test_whatever_is_taken_without_a_parser_a_parser_takes_for_the_same_chunk() -> None:
-    dice, taken = random.Random(7), 0
-    for _ in range(3000):
-        body = bytes(dice.choices(b"ab\r\n0", k=dice.randrange(1, 40)))
-        said = dice.choice([len(body), dice.randrange(40)])
-        data = bytearray(b"%x\r\n%b\r\n" % (said, body))
-        for _ in range(dice.randrange(3)):
-            data[dice.randrange(len(data))] = dice.choice(b"0aA5\r\n;x")
-        if chunk := whole_chunk(bytes(data)):
-            taken += 1
-            found, seen = Found(), Seen()
-            assert fed(found, between(found, seen), seen, bytes(data)) == (chunk, True, True)
-    assert taken > 500
-
-
 @pytest.mark.parametrize("cut", range(13))
 def test_a_chunk_that_is_cut_ends_only_where_it_ends(cut: int) -> None:
     found, seen = Found(), Seen()
@@ -121,8 +82,3 @@ def test_parsers_that_are_given_back_are_lent_again_and_few_are_kept() -> None:
         found.give_back(parser)
     again = [found.borrow() for _ in parsers]
     assert len({*map(id, parsers)} & {*map(id, again)}) >= SPARE_MAX and not seen.told
-
-
-def test_beginnings_of_any_number_of_sizes_are_known_and_few_are_kept() -> None:
-    for size in range(1, SIZES_MAX + 100):
-        assert len(whole_chunk(b"%x\r\n" % size + b"x" * size + b"\r\n")) == size

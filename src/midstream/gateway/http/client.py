@@ -12,9 +12,10 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from midstream.gateway.http import tls
 from midstream.gateway.http.exchange import Exchange, Listener
-from midstream.gateway.http.found import Found, whole_chunk
+from midstream.gateway.http.found import Found
 from midstream.gateway.http.heads import Headers, first
 from midstream.gateway.http.proxies import Route
+from midstream.usual import Intake
 
 # What servers are known to send is under 8 KiB; what proxies accept is 64 KiB at most.
 HEAD_BYTES_MAX = 64 * 1024
@@ -45,7 +46,7 @@ class _Refused(Exception):
     """Stops the parser."""
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(Intake, asyncio.Protocol):
     """For one exchange at a time."""
 
     __slots__ = (
@@ -56,9 +57,6 @@ class ClientConnection(asyncio.Protocol):
         "_home",
         "_keep_alive",
         "_keep_alive_s",
-        "_listener",
-        "_parser",
-        "_quiet_bytes",
         "_reading_paused",
         "_status",
         "_transport",
@@ -146,15 +144,11 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
-    def data_received(self, data: bytes) -> None:
+    def _parse(self, data: bytes) -> None:
         parser = self._parser
         if parser is None:
             if self._listener is None:
                 self.cut()  # nobody asked for anything: it would be taken for the next answer
-                return
-            if body := whole_chunk(data):  # nearly always, where words come one by one
-                self._quiet_bytes = 0
-                self._listener.received(body)
                 return
             parser = self._parser = self._home.found.borrow()
         problem, found = "", self._home.found

@@ -15,6 +15,7 @@ from midstream.gateway.http.limits import LINGER_BYTES_MAX, ClientGone, Limits, 
 from midstream.gateway.http.parser import Head, RequestParser
 from midstream.gateway.http.request import Request
 from midstream.gateway.http.response import Response
+from midstream.usual import Link
 
 # Bytes behind a request that is not answered yet. They are thrown away and cost the client its connection when the
 # response is over; who sends more than the start of another request has no intention of waiting for it.
@@ -62,12 +63,12 @@ class _Flush(NamedTuple):
 _NO_FLUSH = _Flush(0, 0.0, 0.0)
 
 
-class Connection(asyncio.Protocol):
+class Connection(Link, asyncio.Protocol):
     """Reads requests, and is the `Line` of their responses and the `Source` of their bodies."""
 
     __slots__ = (
         "_broken", "_closing", "_excess_bytes", "_flush", "_held_back", "_host", "_idle",
-        "_keeps_alive", "_loop", "_parser", "_request", "_response", "_timer", "_transport",
+        "_keeps_alive", "_loop", "_parser", "_request", "_response", "_timer",
         "_whole", "_writable"
     )  # fmt: skip
 
@@ -210,10 +211,6 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
 
     # --- asked by the response ---
-
-    def write(self, data: bytes) -> None:
-        """Hand bytes to the socket, or to what waits for it."""
-        self._transport.write(data)
 
     @property
     def backlog_bytes(self) -> int:

@@ -1,6 +1,6 @@
-"""What parsers of responses call and share, and the chunk that needs none.
+"""What parsers of responses call and share.
 
-Rule: what is taken here for one whole chunk is one for llhttp, too; everything else is left to it.
+Rule: a parser is lent for what is no whole chunk, and is no connection's own.
 
 Of thousands of streams each waits for its next word nearly all the time, and each word is one chunk. A parser of its
 own would be half a kilobyte of every stream, and three more objects to be fetched into a cold cache for each word.
@@ -13,9 +13,6 @@ from httptools import HttpResponseParser
 
 SPARE_MAX = 16
 """Parsers that wait for a connection whose chunks come in pieces; one is made in two microseconds."""
-
-SIZES_MAX = 4096
-"""Sizes of chunks whose beginning is remembered."""
 
 _CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 _LINE_FEED = 10
@@ -122,39 +119,3 @@ class Found:
         """The same."""
         if len(self._spare) < SPARE_MAX:
             self._spare.append(parser)
-
-
-_Begin = bytes | tuple[()]
-"""How a chunk begins; with ``()`` begins nothing."""
-
-
-class _Begins(dict[int, _Begin]):
-    """By the size of a whole chunk with its framing: how it begins."""
-
-    def __missing__(self, size_bytes: int) -> _Begin:
-        if len(self) >= SIZES_MAX:
-            self.clear()
-        self[size_bytes] = begin = _begin_of(size_bytes)
-        return begin
-
-
-_begins = _Begins()
-
-
-def _begin_of(size_bytes: int) -> _Begin:
-    for digits in range(1, 16):
-        body_bytes = size_bytes - digits - len(b"\r\n" * 2)
-        if body_bytes > 0 and len(begin := b"%x\r\n" % body_bytes) == digits + 2:
-            return begin
-    return ()  # a digit more needs a body that is shorter by one
-
-
-def whole_chunk(data: bytes) -> bytes:
-    """What is in the one chunk that these bytes are; nothing where they are more, or less, or another thing."""
-    begin = _begins[len(data)]
-    if not data.endswith(b"\r\n"):
-        return b""
-    size = len(begin)
-    if data.startswith(begin) or data[:size].lower() == begin:
-        return data[size:-2]
-    return b""

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from midstream.gateway.http.heads import Headers, head_bytes
 from midstream.gateway.http.limits import Refused, envelope
+from midstream.usual import Body
 
 # Framing and the connection are this hop's own business, whoever made the headers.
 _OURS = frozenset((b"connection", b"content-length", b"keep-alive", b"transfer-encoding", b"upgrade", b"trailer"))
@@ -48,29 +49,22 @@ class Author(Protocol):
         """`Response.writable` has become true again."""
 
 
-class Response:
+class Response(Body):
     """The answer to one request. Every method may be called at any time; what comes too late does nothing."""
 
-    __slots__ = (
-        "_chunked", "_head", "_left_bytes", "_line", "_mute", "_over", "_until_close",
-        "author", "bodiless", "gone", "started", "writable"
-    )  # fmt: skip
+    __slots__ = ("_over", "_until_close", "author", "bodiless")
 
     def __init__(self, line: Line, *, http_1_0: bool = False, bodiless: bool = False) -> None:
+        super().__init__()
         self._line = line
         self.bodiless = bodiless
         """Whether this answers a HEAD: all but the body."""
-        self.started = False
-        self.gone = False
-        """Whether the client has left, or was sent away, before the end."""
-        self.writable = True
-        """Whether the backlog is below its mark."""
         self.author: Author | None = None
-        self._head: bytes | None = None
+        self._head = None
         # Until it has begun, whether it may be.
         self._chunked = not http_1_0
         self._until_close = False
-        self._left_bytes: int | None = None
+        self._left_bytes = None
         # Two flags, because a HEAD is answered to its end without a body: no write has effect, and nothing has.
         self._mute = True
         self._over = False
@@ -98,19 +92,6 @@ class Response:
         self._mute = self.bodiless or not _has_body(status)
         # The head waits for what comes with it in this turn of the event loop, so that both are one packet.
         self._line.soon(self._flush)
-
-    def write(self, data: bytes) -> None:
-        """One chunk of the body."""
-        if self._mute or not data:
-            return
-        if self._chunked:
-            data = b"%x\r\n%b\r\n" % (len(data), data)
-        elif self._left_bytes is not None:
-            data = data[: self._left_bytes]
-            self._left_bytes -= len(data)
-        if self._head is not None:
-            data, self._head = self._head + data, None
-        self._line.write(data)
 
     def end(self) -> None:
         """The right end of the body; one that is shorter than its `length` has none."""
