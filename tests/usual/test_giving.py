@@ -172,9 +172,10 @@ def test_what_happens_often_is_counted_from_nothing(way: Any) -> None:
 @both
 def test_an_audience_gives_to_an_outlet_and_notes_what_it_raises(way: Any) -> None:
     class Ears(way.Audience):  # type: ignore[misc,name-defined]
-        __slots__ = ("failed",)
+        __slots__ = ("failed", "kinds")
 
         def tell(self, id: str, records: Sequence[Any]) -> None:
+            self.kinds.extend(record.kind for record in records)
             try:
                 self._of[id](records)
             except Exception as problem:
@@ -184,7 +185,7 @@ def test_an_audience_gives_to_an_outlet_and_notes_what_it_raises(way: Any) -> No
             self.failed.append(str(problem))
 
     ears, giver = Ears(), outlet(way, body(way))
-    ears._of, ears.failed = {"s": giver}, []
+    ears._of, ears.failed, ears.kinds = {"s": giver}, [], []
     stream = way.Tail("s", 1, 1, way.Head())
     writer = way.Appender(stream, [], lambda: None, lambda: 0.0)
     for data in (b"one", b"two"):
@@ -194,6 +195,7 @@ def test_an_audience_gives_to_an_outlet_and_notes_what_it_raises(way: Any) -> No
     writer.append(Kind.ENDED, b"{}")
     way.tell_news([stream], ears, list)
     assert giver.left == [[way.Record(Kind.ENDED, b"{}")]]
+    assert Kind.ENDED in ears.kinds, "what may not be for consumers is sorted out in `tell`"
     giver._response._line = None
     writer = way.Appender(way.Tail("s", 1, 1, way.Head(offset=2)), stream.pending[:0], lambda: None, lambda: 0.0)
     writer.append(Kind.SHOWN, b"x", 1)
