@@ -12,17 +12,18 @@ WORKERS ?= auto
 ARGS ?=
 RUN := $(VENV)/bin/python
 
-# One stamp for each set of extras. They are made again when the settings of the project change.
+# One stamp for each set of extras. They are made again when the settings of the project change, or what is compiled.
+# MIDSTREAM_COMPILED=0 is for what runs, not for what is installed; in CI what can be compiled must be.
 DEMO := $(VENV)/.made-demo
 TEST := $(VENV)/.made-test
 DEV := $(VENV)/.made-dev
 
-$(VENV)/.made-%: pyproject.toml hatch_build.py src/midstream/_version.py $(wildcard src/midstream/usual/_*.p*)
+$(VENV)/.made-%: pyproject.toml hatch_build.py src/midstream/_version.py $(wildcard src/midstream/usual/_*.px*)
 	@test -x $(RUN) || { python="$(PYTHON)"; \
 	  test -n "$$python" || python=$$(python3 tools/pythons.py oldest) || exit 1; \
 	  echo "making $(VENV) with $$python ($$($$python --version))"; "$$python" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; }
 	@echo "installing midstream[$*] into $(VENV)"
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@MIDSTREAM_COMPILED=$(if $(filter true,$(CI)),1) $(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
 .PHONY: help
@@ -133,5 +134,6 @@ docs: $(DEV) ## make the generated parts of the docs again, then check links and
 .PHONY: clean
 clean: ## remove what can be made again, the environments included
 	rm -rf .venv .venv-3.* .venv-bench build dist var htmlcov .coverage .coverage.*
+	rm -f src/midstream/usual/_compiled.*.so src/midstream/usual/_compiled.*.pyd
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,11 +1,13 @@
 """Compiles the way of the usual event (`midstream.usual`) while midstream is installed.
 
-Rule: what cannot be compiled here is plain Python here: an installation never fails for want of a compiler.
+Rule: what cannot be compiled here is plain Python here: an installation never fails for want of a compiler, and never
+uses what an earlier one compiled.
 
 ``MIDSTREAM_COMPILED=0`` leaves it plain; ``MIDSTREAM_COMPILED=1`` fails rather than that.
 """
 
 import os
+import sysconfig
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,25 +24,31 @@ class CompiledHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Adds the compiled module, if there can be one."""
         wanted = os.environ.get("MIDSTREAM_COMPILED")
-        if self.target_name != "wheel" or wanted == "0":
+        if self.target_name != "wheel":
+            return
+        Path(self.root, place()).unlink(missing_ok=True)
+        if wanted == "0":
             return
         try:
-            made = compiled(Path(self.root))
-        except (
-            Exception,
-            SystemExit,
-        ) as problem:  # setuptools has its own errors for each compiler, and exits for some
+            compile_in_place(Path(self.root))
+        except (Exception, SystemExit) as problem:
+            # setuptools has an error of its own for each compiler, and exits for some.
             if wanted == "1":
                 raise
             self.app.display_warning(f"{NAME} is not compiled, and stays plain Python: {problem}")
             return
         if version != "editable":  # there it is found beside its source
             build_data["pure_python"], build_data["infer_tag"] = False, True
-            build_data["force_include"][str(made)] = made.relative_to(Path(self.root, "src")).as_posix()
+            build_data["force_include"][str(Path(self.root, place()))] = place().relative_to("src").as_posix()
 
 
-def compiled(root: Path) -> Path:
-    """The module, compiled beside its source. Raises what the compiler raises."""
+def place() -> Path:
+    """Where the module stands for this interpreter: beside its source."""
+    return Path(SOURCE).with_name("_compiled" + sysconfig.get_config_var("EXT_SUFFIX"))
+
+
+def compile_in_place(root: Path) -> None:
+    """Makes the module. Raises what the compiler raises."""
     from Cython.Build import cythonize
     from setuptools import Distribution, Extension
 
@@ -54,6 +62,5 @@ def compiled(root: Path) -> Path:
             command.inplace, command.build_temp, command.build_lib = True, scratch, scratch
             command.ensure_finalized()
             command.run()
-            return root / command.get_ext_fullpath(NAME)
         finally:
             os.chdir(before)

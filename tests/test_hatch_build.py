@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -65,3 +66,17 @@ def test_without_a_compiler_a_wheel_is_plain_python(project: Path, tmp_path: Pat
 def test_who_insists_is_told_that_there_is_no_compiler(project: Path, tmp_path: Path) -> None:
     status, said, files = wheel(project, tmp_path, MIDSTREAM_COMPILED="1", CC="/nowhere/cc")
     assert status != 0 and not files and "/nowhere/cc" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "environment", [{"MIDSTREAM_COMPILED": "0"}, {"CC": "/nowhere/cc"}], ids=["off", "no-compiler"]
+)
+def test_what_an_earlier_installation_compiled_is_gone(
+    project: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    old = project / "src/midstream/usual" / f"_compiled{sysconfig.get_config_var('EXT_SUFFIX')}"
+    old.write_bytes(b"old")
+    status, said, files = wheel(project, tmp_path, **environment)
+    assert status == 0, said
+    assert not old.exists() and not compiled(files)

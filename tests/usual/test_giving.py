@@ -6,6 +6,16 @@ from typing import Any
 
 import pytest
 
+from midstream.gateway.frames import Framer
+from midstream.gateway.http.client import ClientConnection
+from midstream.gateway.http.connection import Connection
+from midstream.gateway.http.response import Response
+from midstream.gateway.producer import Producer
+from midstream.gateway.readers import Reader
+from midstream.journal.live import Stream
+from midstream.journal.memory import MemoryWriter
+from midstream.journal.subscribers import Subscribers
+from midstream.usual import giving, storing, taking
 from midstream.usual.kinds import Kind
 from tests.usual.ways import COMPILED, PLAIN, both, needs_compiled
 
@@ -203,6 +213,23 @@ def test_an_audience_gives_to_an_outlet_and_notes_what_it_raises(way: Any) -> No
     fresh.pending = [shown(way, 3)]
     way.tell_news([fresh], ears, list)
     assert len(ears.failed) == 1 and "write" in ears.failed[0]
+
+
+LEFT_TO_THEM = {"_told", "_is_behind", "_hold_back", "_parse", "tell", "_failed", "__init__"}
+DERIVED_FROM = [
+    *(giving.Body, giving.Link, giving.Outlet, storing.Appender, storing.Audience, storing.Head, storing.Tail),
+    *(taking.Intake, taking.Numbered, taking.Passage),
+]
+DERIVED = [ClientConnection, Connection, Framer, MemoryWriter, Producer, Reader, Response, Stream, Subscribers]
+
+
+@pytest.mark.parametrize("derived", DERIVED)
+def test_nobody_overrides_what_the_compiled_way_calls_without_asking(derived: type) -> None:
+    bases = [base for base in DERIVED_FROM if base.__name__ in {each.__name__ for each in derived.__mro__}]
+    assert bases, "it derives from one of them, plain or compiled"
+    names = {name for base in bases for name in vars(base) if callable(getattr(base, name))}
+    mine = {name for name in vars(derived) if not name.startswith("__") or name == "__call__"}
+    assert mine & names <= LEFT_TO_THEM
 
 
 @needs_compiled

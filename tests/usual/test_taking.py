@@ -219,6 +219,12 @@ def test_a_flow_that_is_copied_goes_on_by_itself(way: Any) -> None:
     assert twins_parts == ["a"]
 
 
+@both
+def test_a_flow_without_a_beginning_is_refused(way: Any) -> None:
+    with pytest.raises(ValueError, match="begin"):
+        way.Flow(b"", [], 5.0, 9.0, 7.0, 1000)
+
+
 # From chunk to frame.
 
 
@@ -276,7 +282,7 @@ def test_what_waits_is_looked_at_first_and_then_once_in_so_many_bytes(way: Any) 
 
 
 @both
-@pytest.mark.parametrize("number", [0, 8, 9, 98, 99, 12345678, 10**15])
+@pytest.mark.parametrize("number", [0, 8, 9, 98, 99, 12345678, 10**15, -1, -2, -12])
 def test_frames_are_numbered_in_plain_decimals(way: Any, number: int) -> None:
     producer = Producer(way)
     producer._framer.number = number

@@ -31,8 +31,6 @@ from midstream.recovery.steps import Broke, Done, Elapsed, Ended, Input, Open, O
 from midstream.reports import Outcome, Report, described, make_report
 from midstream.usual import Passage
 
-_SHOWN = Record.SHOWN  # to find it in the enumeration takes as long as to append
-
 PENDING_BYTES_MAX = 1 << 20
 """So much may wait for the journal: a disk writes it in a tick. Above it the upstream is not read from."""
 _RESUME_S = 0.02

@@ -114,7 +114,7 @@ class Anthropic:
     @property
     def usual(self) -> tuple[bytes, int, str] | None:
         """How the next chunk begins if it is one more delta like the last and nothing else, and that one's index and
-        kind; what follows is for `common.payload`."""
+        kind; from its last byte on, a quote, the rest is for `common.payload`."""
         common = self._common
         return (common.begin, common.index, common.kind) if self._idle and common.begin else None
 

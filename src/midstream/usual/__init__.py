@@ -7,6 +7,9 @@ costs is how many objects it touches and how many calls it makes. So these few c
 was there when midstream was installed (`_compiled.pyx`, by Cython), and are plain Python everywhere else (`taking`,
 `storing`, `giving`). Both do the same; one table of tests holds both to it. ``MIDSTREAM_COMPILED=0`` in the environment
 asks for plain Python.
+
+Whoever derives from them overrides only what raises `NotImplementedError` there: the compiled way calls the rest
+without asking who has overridden it.
 """
 
 import os

@@ -24,7 +24,7 @@ cdef bytes _chunk(bytes data):
 
 @cython.final
 cdef class Totals:
-    cdef public Py_ssize_t bytes_from_upstreams, bytes_to_clients, pings
+    cdef public long long bytes_from_upstreams, bytes_to_clients, pings
 
 
 cdef class Link:
@@ -66,7 +66,7 @@ cdef class Body:
 cdef class Outlet:
     cdef public object _backlog, _reading, _response, _now
     cdef public Totals _totals
-    cdef public Py_ssize_t _next
+    cdef public long long _next
     cdef public double _sent_at
     cdef public bint _over
 

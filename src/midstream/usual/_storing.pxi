@@ -7,9 +7,9 @@
 cdef class Record:
     cdef readonly object kind
     cdef readonly bytes data
-    cdef readonly Py_ssize_t first, count
+    cdef readonly long long first, count
 
-    def __init__(self, kind not None, bytes data not None, Py_ssize_t first=0, Py_ssize_t count=0):
+    def __init__(self, kind not None, bytes data not None, long long first=0, long long count=0):
         self.kind, self.data, self.first, self.count = kind, data, first, count
 
     @property
@@ -31,10 +31,10 @@ cdef class Record:
 
 @cython.final
 cdef class Head:
-    cdef public Py_ssize_t row, far, steps, offset, size_bytes
+    cdef public long long row, far, steps, offset, size_bytes
 
     def __init__(
-        self, Py_ssize_t row=0, Py_ssize_t far=0, Py_ssize_t steps=0, Py_ssize_t offset=0, Py_ssize_t size_bytes=0
+        self, long long row=0, long long far=0, long long steps=0, long long offset=0, long long size_bytes=0
     ):
         self.row, self.far, self.steps, self.offset, self.size_bytes = row, far, steps, offset, size_bytes
 
@@ -49,10 +49,10 @@ cdef class Head:
         mine = f"row={self.row}, far={self.far}, steps={self.steps}"
         return f"Head({mine}, offset={self.offset}, size_bytes={self.size_bytes})"
 
-    def move(self, Py_ssize_t row, Record record):
+    def move(self, long long row, Record record not None):
         self._move(row, record)
 
-    cdef void _move(self, Py_ssize_t row, Record record) noexcept:
+    cdef void _move(self, long long row, Record record) noexcept:
         if self.steps + 1 == _STEPS_MAX or not self.far:
             self.far, self.steps = row, 0
         else:
@@ -67,10 +67,11 @@ cdef class Tail:
     cdef public Head head
     cdef public list pending
     cdef public object ended_at
-    cdef public Py_ssize_t no, epoch, offset, told_offset, told, pending_bytes
+    cdef public long long no, epoch, offset, told_offset, pending_bytes
+    cdef public Py_ssize_t told
     cdef public bint touched, news, lossy
 
-    def __init__(self, str id not None, Py_ssize_t no, Py_ssize_t epoch, Head head not None):
+    def __init__(self, str id not None, long long no, long long epoch, Head head not None):
         self.id, self.no, self.epoch, self.head = id, no, epoch, head
         self.offset = self.told_offset = head.offset
         self.pending = _NOTHING
@@ -79,7 +80,7 @@ cdef class Tail:
 
 cdef class Appender:
     cdef readonly str id
-    cdef readonly Py_ssize_t epoch
+    cdef readonly long long epoch
     cdef public bint fenced
     cdef Tail _stream
     cdef list _touched
@@ -97,10 +98,10 @@ cdef class Appender:
     def pending_bytes(self):
         return self._stream.pending_bytes
 
-    def append(self, kind, bytes data not None, Py_ssize_t count=0):
+    def append(self, kind, bytes data not None, long long count=0):
         self._append(kind, data, count)
 
-    cdef int _append(self, kind, bytes data, Py_ssize_t count) except -1:
+    cdef int _append(self, kind, bytes data, long long count) except -1:
         stream = self._stream
         if self.epoch != stream.epoch:
             self.fenced = True
@@ -161,11 +162,11 @@ def tell_news(list streams not None, Audience audience not None, join):
             audience.tell(stream.id, join(stream.pending[told:]))
 
 
-def take_rows(list touched not None, list values not None, Py_ssize_t row, join):
+def take_rows(list touched not None, list values not None, long long row, join):
     cdef Tail stream
     cdef Record record
     cdef Head head
-    cdef Py_ssize_t size_bytes
+    cdef long long size_bytes
     cdef list streams = [], records = [], others = [], joined
     for stream in touched:
         if stream.news or stream.told or stream.lossy:
@@ -195,7 +196,7 @@ def take_rows(list touched not None, list values not None, Py_ssize_t row, join)
     return streams, records, others
 
 
-def settle_rows(list streams not None, list records not None, Py_ssize_t row, Audience audience not None):
+def settle_rows(list streams not None, list records not None, long long row, Audience audience not None):
     cdef Tail stream
     cdef Record record
     cdef Py_ssize_t at

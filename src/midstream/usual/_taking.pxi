@@ -64,11 +64,13 @@ cdef object _payload(const char *data, Py_ssize_t size):
         return None
 
 
-cdef bytes _numbered(Py_ssize_t number, const char *data, Py_ssize_t size):
+cdef bytes _numbered(long long number, const char *data, Py_ssize_t size):
     """A frame with its number before it."""
     cdef char digits[24]
     cdef Py_ssize_t at = 24
     cdef char *out
+    if number < 0:  # of a journal that somebody else has written to
+        return b"id: %d\n%b" % (number, PyBytes_FromStringAndSize(data, size))
     while True:
         at -= 1
         digits[at] = <char>(c"0" + number % 10)
@@ -89,11 +91,11 @@ cdef bytes _numbered(Py_ssize_t number, const char *data, Py_ssize_t size):
 cdef class Flow:
     cdef public double due
     cdef public object at
-    cdef public Py_ssize_t taken_bytes
+    cdef public long long taken_bytes
     cdef bytes _begin
     cdef list _parts
     cdef double _patience_s, _total_at
-    cdef Py_ssize_t _bytes_max
+    cdef long long _bytes_max
 
     def __init__(
         self,
@@ -102,8 +104,10 @@ cdef class Flow:
         double due,
         double patience_s,
         double total_at,
-        Py_ssize_t bytes_max,
+        long long bytes_max,
     ):
+        if not begin:
+            raise ValueError("a flow knows how its events begin")
         self.due, self._begin, self._parts = due, begin, parts
         self._patience_s, self._total_at, self._bytes_max = patience_s, total_at, bytes_max
 
@@ -129,9 +133,9 @@ cdef class Flow:
 
 
 cdef class Numbered:
-    cdef public Py_ssize_t number
+    cdef public long long number
 
-    def __init__(self, Py_ssize_t number=0):
+    def __init__(self, long long number=0):
         self.number = number
 
 
@@ -139,7 +143,7 @@ cdef class Passage:
     cdef public Flow _flow
     cdef public Numbered _framer
     cdef public object _now, _writer
-    cdef public Py_ssize_t read_bytes, shown_bytes
+    cdef public long long read_bytes, shown_bytes
 
     def __init__(self):
         pass
@@ -157,11 +161,11 @@ cdef class Passage:
         self._show(_numbered(framer.number, data, size), 1)
         return True
 
-    def _append(self, bytes data not None, Py_ssize_t count):
+    def _append(self, bytes data not None, long long count):
         self._show(data, count)
 
-    cdef int _show(self, bytes data, Py_ssize_t count) except -1:
-        cdef Py_ssize_t before_bytes = self.shown_bytes, shown_bytes = before_bytes + PyBytes_GET_SIZE(data)
+    cdef int _show(self, bytes data, long long count) except -1:
+        cdef long long before_bytes = self.shown_bytes, shown_bytes = before_bytes + PyBytes_GET_SIZE(data)
         self.shown_bytes = shown_bytes
         writer = self._writer
         if isinstance(writer, Appender):

@@ -179,7 +179,7 @@ class Audience:
 Join = Callable[[Sequence[Record]], list[Record]]
 
 
-def tell_news(streams: Sequence[Tail], audience: Audience, join: Join) -> None:
+def tell_news(streams: list[Any], audience: Audience, join: Join) -> None:
     """Tells of what is pending of these, and was not told."""
     for stream in streams:
         stream.touched = False
@@ -189,7 +189,7 @@ def tell_news(streams: Sequence[Tail], audience: Audience, join: Join) -> None:
 
 
 def take_rows(
-    touched: Sequence[Tail], values: list[int | bytes], row: int, join: Join
+    touched: list[Any], values: list[int | bytes], row: int, join: Join
 ) -> tuple[list[Any], list[Record], list[Any]]:
     """Takes what is pending of those of whom there is nothing to be said but one row, which is nearly everybody: adds
     the columns of their rows to ``values``, numbered from ``row`` on. Gives those streams, their records, and the rest.
@@ -219,7 +219,7 @@ def take_rows(
     return streams, records, others
 
 
-def settle_rows(streams: Sequence[Tail], records: Sequence[Record], row: int, audience: Audience) -> None:
+def settle_rows(streams: list[Any], records: list[Record], row: int, audience: Audience) -> None:
     """What was taken is durable, in the rows from this one on: tells of it."""
     for stream, record in zip(streams, records, strict=True):
         stream.head.move(row, record)

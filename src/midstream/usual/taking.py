@@ -64,6 +64,8 @@ class Flow:
     ) -> None:
         """``begin`` is how such an event begins, up to the first quote of its payload; ``parts`` gathers payloads. Each
         moves ``due`` on, by ``patience_s`` and to ``total_at`` at most; ``bytes_max`` is what may be taken in all."""
+        if not begin:
+            raise ValueError("a flow knows how its events begin")
         self.due = due
         """When the wait for the next chunk must end."""
         self.at: float | None = None
