@@ -240,8 +240,8 @@ class Attempt:
         else:
             for event in released:
                 out += splice.show(event, self.message)
-            if splice.problem is not None:
-                return self.garbled(splice.problem)
+                if splice.problem is not None:  # what comes with it, the end of the message even, is not shown
+                    return self.garbled(splice.problem)
         self.settled = self.message.stop_reason is not None
         self._live = self.commit.live and splice is None
         if self.commit.held_bytes > self._policy.held_bytes_max:
