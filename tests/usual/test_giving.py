@@ -17,6 +17,7 @@ from midstream.journal.memory import MemoryWriter
 from midstream.journal.subscribers import Subscribers
 from midstream.usual import giving, storing, taking
 from midstream.usual.kinds import Kind
+from tests.usual.test_storing import audience
 from tests.usual.ways import COMPILED, PLAIN, both, needs_compiled
 
 
@@ -181,21 +182,8 @@ def test_what_happens_often_is_counted_from_nothing(way: Any) -> None:
 
 @both
 def test_an_audience_gives_to_an_outlet_and_notes_what_it_raises(way: Any) -> None:
-    class Ears(way.Audience):  # type: ignore[misc,name-defined]
-        __slots__ = ("failed", "kinds")
-
-        def tell(self, id: str, records: Sequence[Any]) -> None:
-            self.kinds.extend(record.kind for record in records)
-            try:
-                self._of[id](records)
-            except Exception as problem:
-                self._failed(id, problem)
-
-        def _failed(self, id: str, problem: Exception) -> None:
-            self.failed.append(str(problem))
-
-    ears, giver = Ears(), outlet(way, body(way))
-    ears._of, ears.failed, ears.kinds = {"s": giver}, [], []
+    giver = outlet(way, body(way))
+    ears = audience(way, s=giver)
     stream = way.Tail("s", 1, 1, way.Head())
     writer = way.Appender(stream, [], lambda: None, lambda: 0.0)
     for data in (b"one", b"two"):
@@ -207,12 +195,10 @@ def test_an_audience_gives_to_an_outlet_and_notes_what_it_raises(way: Any) -> No
     assert giver.left == [[way.Record(Kind.ENDED, b"{}")]]
     assert Kind.ENDED in ears.kinds, "what may not be for consumers is sorted out in `tell`"
     giver._response._line = None
-    writer = way.Appender(way.Tail("s", 1, 1, way.Head(offset=2)), stream.pending[:0], lambda: None, lambda: 0.0)
-    writer.append(Kind.SHOWN, b"x", 1)
     fresh = way.Tail("s", 1, 1, way.Head(offset=2))
     fresh.pending = [shown(way, 3)]
     way.tell_news([fresh], ears, list)
-    assert len(ears.failed) == 1 and "write" in ears.failed[0]
+    assert len(ears.failed) == 1 and "write" in ears.failed[0][1]
 
 
 LEFT_TO_THEM = {"_told", "_is_behind", "_hold_back", "_parse", "tell", "_failed", "__init__"}

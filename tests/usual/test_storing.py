@@ -35,12 +35,13 @@ class Desk:
 
 
 def audience(way: Any, **listeners: Any) -> Any:
-    """Who is told, by stream."""
+    """Who is told, by stream. ``kinds`` are those of the records that came to `tell`."""
 
     class Made(way.Audience):  # type: ignore[misc,name-defined]
-        __slots__ = ("failed",)
+        __slots__ = ("failed", "kinds")
 
         def tell(self, id: str, records: Sequence[Any]) -> None:
+            self.kinds.extend(record.kind for record in records)
             if id in self._of:
                 try:
                     self._of[id](records)
@@ -51,7 +52,7 @@ def audience(way: Any, **listeners: Any) -> Any:
             self.failed.append((id, str(problem)))
 
     made = Made()
-    made._of, made.failed = dict(listeners), []
+    made._of, made.failed, made.kinds = dict(listeners), [], []
     return made
 
 

@@ -5,13 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from midstream import usual
 from midstream.usual import giving, storing, taking
 
-NAMES = (
-    *("Appender", "Audience", "Head", "Record", "Tail", "settle_rows", "take_rows", "tell_news"),
-    *("Flow", "Intake", "Numbered", "Passage"),
-    *("Body", "Link", "Outlet", "Totals"),
-)
+NAMES = [name for name in usual.__all__ if name not in ("COMPILED", "Kind")]
 """What both have."""
 
 
