@@ -528,6 +528,12 @@ def test_what_is_no_json_is_a_value(data: bytes) -> None:
 def test_lone_surrogates_are_escaped() -> None:
     assert dump({"a": "\ud800"}) == b'{"a":"\\ud800"}'
     assert dump({"a": "é"}) == '{"a":"é"}'.encode()
+    assert dump({"a": "\ud800", "b": b"\xff"}) == b'{"a":"\\ud800","b":"/w=="}' and dump(b"\xff") == b'"/w=="'
+
+
+@pytest.mark.parametrize("data", [b'{"a":null,"b":[1e999,-1e999,{"c":NaN}],"d":1.5}', b"1e999", b"NaN", b'{"a":null}'])
+def test_numbers_that_no_float_can_hold_leave_as_they_came(data: bytes) -> None:
+    assert dump(parse(data)) == data
 
 
 def nested(depth: int) -> bytes:

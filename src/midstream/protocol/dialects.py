@@ -6,6 +6,7 @@ Rule: a dialect says what arrived, never whether it was allowed to; the order of
 import base64
 import json
 from collections.abc import Callable
+from math import isfinite, isnan
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -32,6 +33,8 @@ from midstream.protocol.frames import FrameTooLarge, WireError
 Events: TypeAlias = list[Event | Unreadable]
 
 _any = msgspec.json.Decoder()
+
+_ENDLESS, _ENDLESS_NEGATIVE, _NAN = msgspec.Raw(b"1e999"), msgspec.Raw(b"-1e999"), msgspec.Raw(b"NaN")
 
 _DELTA_LINE = b"event: content_block_delta\ndata: "
 _UNKNOWN, _UNKNOWN_INNER = Common(_DELTA_LINE), Common()
@@ -254,11 +257,25 @@ def _is_deep(value: Any) -> bool:
 
 
 def dump(value: Any) -> bytes:
-    """A JSON value as bytes. Lone surrogates, which the SDK lets through, are escaped."""
+    """A JSON value as bytes; bytes in it are base64. Lone surrogates, which the SDK lets through, are escaped."""
     try:
-        return msgspec.json.encode(value)
+        data = msgspec.json.encode(value)
+        # It writes null for a number that no float can hold.
+        return msgspec.json.encode(_spelt(value)) if b"null" in data else data
     except (UnicodeEncodeError, ValueError, RecursionError):
-        return json.dumps(value, separators=(",", ":")).encode()
+        return json.dumps(value, separators=(",", ":"), default=msgspec.to_builtins).encode()
+
+
+def _spelt(value: Any) -> Any:
+    """A value whose endless numbers are spelt as they may have come."""
+    match value:
+        case dict():
+            return {name: _spelt(inner) for name, inner in value.items()}
+        case list():
+            return [_spelt(inner) for inner in value]
+        case float() if not isfinite(value):
+            return _NAN if isnan(value) else _ENDLESS if value > 0 else _ENDLESS_NEGATIVE
+    return value
 
 
 def _read(name: str, data: bytes, raw: bytes) -> Event | Unreadable:
