@@ -174,6 +174,18 @@ def test_a_consumer_that_does_not_keep_up_is_noticed_once(way: Any) -> None:
 
 
 @both
+def test_what_the_general_way_gives_is_noted_like_a_record(way: Any) -> None:
+    giver = outlet(way, body(way))
+    giver._give(b"one")
+    assert (giver._sent_at, giver._totals.bytes_to_clients, giver.times_behind) == (5.5, 3, 0)
+    giver._response.writable = False
+    giver._give(b"two")
+    giver._give(b"three")
+    assert giver.times_behind == 1 and giver._totals.bytes_to_clients == 11
+    assert giver._response.tape.data == b"3\r\none\r\n3\r\ntwo\r\n5\r\nthree\r\n"
+
+
+@both
 def test_what_happens_often_is_counted_from_nothing(way: Any) -> None:
     totals = way.Totals()
     totals.pings += 3

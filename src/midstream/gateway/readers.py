@@ -230,11 +230,7 @@ class Reader(Outlet):
                 self._leave(True)
                 return
             self._answer()
-        response.write(data)
-        self._totals.bytes_to_clients += len(data)
-        self._sent_at = self._now()
-        if not response.writable and self._backlog is None:
-            self._is_behind()
+        self._give(data)
 
     def drained(self) -> None:
         """The consumer has taken its backlog."""

@@ -77,13 +77,20 @@ cdef class Outlet:
     cdef bint _hears(self, Record record) except -1:
         if self._reading is not None or self._backlog is not None or self._over or record.first != self._next:
             return False
-        response = self._response
-        if not isinstance(response, Body) or not (<Body>response).started:
+        if not isinstance(self._response, Body) or not (<Body>self._response).started:
             return False
         self._next += record.count
-        (<Body>response)._put(record.data)
-        self._totals.bytes_to_clients += PyBytes_GET_SIZE(record.data)
-        self._sent_at = self._now()
-        if not (<Body>response).writable:
-            self._is_behind()
+        self._put(record.data)
         return True
+
+    def _give(self, bytes data not None):
+        self._put(data)
+
+    cdef int _put(self, bytes data) except -1:
+        response = <Body?>self._response
+        response._put(data)
+        self._totals.bytes_to_clients += PyBytes_GET_SIZE(data)
+        self._sent_at = self._now()
+        if not response.writable and self._backlog is None:
+            self._is_behind()
+        return 0

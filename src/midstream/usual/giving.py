@@ -94,18 +94,21 @@ class Outlet:
             self._told(records)
 
     def _hears(self, record: Record) -> bool:
-        response = self._response
-        if self._reading is not None or self._backlog is not None or self._over or not response.started:
+        if self._reading is not None or self._backlog is not None or self._over or not self._response.started:
             return False
         if record.first != self._next:
             return False
         self._next += record.count
-        response.write(record.data)
-        self._totals.bytes_to_clients += len(record.data)
-        self._sent_at = self._now()
-        if not response.writable:
-            self._is_behind()
+        self._give(record.data)
         return True
+
+    def _give(self, data: bytes) -> None:
+        """To a response that has begun."""
+        self._response.write(data)
+        self._totals.bytes_to_clients += len(data)
+        self._sent_at = self._now()
+        if not self._response.writable and self._backlog is None:
+            self._is_behind()
 
     def _told(self, records: Sequence[Record]) -> None:
         """News of any kind."""
