@@ -96,14 +96,24 @@ def is_fixed(rule: str) -> bool:
     return any(each.edits for each in found if each.rule.id == rule)
 
 
+# What stands still for a second is a silent service to a proxy, and a machine may: what a proxy does wrong stays.
+TRIES = 3
+
+
 def harm_of(rule: str, harm: Harm, *, waits: bool = False) -> None:
     """Asserts the rule's claim; what waits is asked side by side."""
     case = CASES[rule]
     skip_what_is_cured(rule)
     cured = [case.good, *([fixed(case)] if is_fixed(rule) else [])]
     questions = [lambda text=text: harm(case.kind, text) for text in (case.bad, *cured)]
-    answers = streams.at_once(*questions) if waits else [question() for question in questions]
-    assert answers == [True, *(False for _ in cured)]
+    claimed = [True, *(False for _ in cured)]
+    if not waits:
+        assert [question() for question in questions] == claimed
+        return
+    for _ in range(TRIES):
+        if (answers := streams.at_once(*questions)) == claimed:
+            return
+    assert answers == claimed
 
 
 @pytest.mark.parametrize(("rule", "harm"), HARMS.items(), ids=list(HARMS))
