@@ -190,11 +190,11 @@ async def asked_with_a_small_buffer(url: str) -> socket.socket:
 
 def test_a_reader_that_takes_a_little_all_the_time_is_not_left() -> None:
     async def story() -> None:
-        limits = {"reader_backlog_bytes_max": 65536, "reader_stall_s": 0.6}
+        limits = {"reader_backlog_bytes_max": 65536, "reader_stall_s": 1.5}
         async with standing("ok", LONG, **limits) as st:
             loop, got = asyncio.get_running_loop(), b""
             raw = await asked_with_a_small_buffer(st.url)
-            until = loop.time() + 2.5
+            until = loop.time() + 4.0
             while loop.time() < until:  # in all this time, too little to bring its backlog down once
                 got += await loop.sock_recv(raw, 1000)
                 await asyncio.sleep(0.04)
