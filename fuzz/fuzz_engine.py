@@ -245,7 +245,7 @@ def _check_bytes(play: Play, failure: Failure | None) -> None:
 
 def _plain(snapshot: Json) -> bytes:
     """What can be compared: NaN is not equal to itself, and two halves of a character from two deltas are one."""
-    return dump(json.loads(json.dumps(snapshot)))
+    return dump(json.loads(json.dumps(snapshot)), exactly=True)
 
 
 def _without_time(case: Json) -> bool:

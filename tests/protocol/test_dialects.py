@@ -533,7 +533,15 @@ def test_lone_surrogates_are_escaped() -> None:
 
 @pytest.mark.parametrize("data", [b'{"a":null,"b":[1e999,-1e999,{"c":NaN}],"d":1.5}', b"1e999", b"NaN", b'{"a":null}'])
 def test_numbers_that_no_float_can_hold_leave_as_they_came(data: bytes) -> None:
-    assert dump(parse(data)) == data
+    assert dump(parse(data), exactly=True) == data
+    assert b"1e999" not in dump(parse(data)) and b"NaN" not in dump(parse(data))
+
+
+@pytest.mark.parametrize("make", [Anthropic, Bedrock])
+def test_an_event_that_is_written_anew_keeps_numbers_that_no_float_can_hold(make: type[Anthropic | Bedrock]) -> None:
+    fields = {"type": "message_delta", "delta": {"stop_reason": None}, "usage": {"output_tokens": float("inf")}}
+    (event,) = make().receive(make().encode(fields))
+    assert isinstance(event, MessageStopping) and event.fields == fields
 
 
 def nested(depth: int) -> bytes:

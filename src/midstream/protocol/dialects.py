@@ -130,7 +130,7 @@ class Anthropic:
         return [] if isinstance(event, Unreadable | Unrecognised) else [event]
 
     def encode(self, fields: Fields) -> bytes:
-        return sse.encode(str(fields.get("type", "message")), dump(fields))
+        return sse.encode(str(fields.get("type", "message")), dump(fields, exactly=True))
 
     def _general(self, block: bytes) -> Event | Unreadable:
         frame = self._frames.parse(block)
@@ -194,7 +194,7 @@ class Bedrock:
         return []
 
     def encode(self, fields: Fields) -> bytes:
-        payload = dump({"bytes": base64.b64encode(dump(fields)).decode()})
+        payload = dump({"bytes": base64.b64encode(dump(fields, exactly=True)).decode()})
         headers = {":event-type": "chunk", ":content-type": "application/json", ":message-type": "event"}
         return eventstream.encode(headers, payload)
 
@@ -256,12 +256,14 @@ def _is_deep(value: Any) -> bool:
     return True
 
 
-def dump(value: Any) -> bytes:
-    """A JSON value as bytes; bytes in it are base64. Lone surrogates, which the SDK lets through, are escaped."""
+def dump(value: Any, *, exactly: bool = False) -> bytes:
+    """A JSON value as bytes; bytes in it are base64. Lone surrogates, which the SDK lets through, are escaped.
+
+    Numbers that no float can hold are null, but ``exactly``: then they are as large as they came.
+    """
     try:
         data = msgspec.json.encode(value)
-        # It writes null for a number that no float can hold.
-        return msgspec.json.encode(_spelt(value)) if b"null" in data else data
+        return msgspec.json.encode(_spelt(value)) if exactly and b"null" in data else data
     except (UnicodeEncodeError, ValueError, RecursionError):
         return json.dumps(value, separators=(",", ":"), default=msgspec.to_builtins).encode()
 
