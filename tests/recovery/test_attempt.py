@@ -119,6 +119,14 @@ def test_a_delta_without_a_reason_is_held_until_the_one_that_has_it() -> None:
     assert drive.kinds.count("message_delta") == 2
 
 
+@pytest.mark.parametrize("more", [[say(0, " and")], [say(0, " and"), say(0, " more")]], ids=["one", "two together"])
+def test_nothing_grows_behind_a_delta_of_the_message_even_without_a_reason(more: list[Fields]) -> None:
+    drive = alone(start(), begin(0), say(0, "Hello"), stopping(None))
+    assert drive.engine.flow() is None
+    drive.gets(b"".join(map(sse, more)))
+    assert (drive.failure.kind, drive.texts) == (Kind.GARBLED, ["Hello"])
+
+
 FAILED = [
     pytest.param([], Kind.TRUNCATED, Origin.TRANSPORT, "before the first event", id="an empty 200"),
     pytest.param([b"\n\n \n"], Kind.TRUNCATED, Origin.TRANSPORT, "before the first event", id="white space"),

@@ -243,7 +243,7 @@ class Attempt:
                 if splice.problem is not None:  # what comes with it, the end of the message even, is not shown
                     return self.garbled(splice.problem)
         self.settled = self.message.stop_reason is not None
-        self._live = self.commit.live and splice is None
+        self._live = self.commit.live and splice is None and self.message.state is State.INSIDE
         if self.commit.held_bytes > self._policy.held_bytes_max:
             detail = f"more than {self._policy.held_bytes_max:,} bytes had to be held back"
             return self.failure(Kind.LIMIT, Origin.CLIENT, detail)
@@ -284,7 +284,7 @@ class Attempt:
             out += splice.expire()
         else:
             out += self.commit.go_live(frozenset({"text", "thinking", "redacted_thinking"}))
-            self._live = self.commit.live
+            self._live = self.commit.live and self.message.state is State.INSIDE
             self.went_live = True
             self.facts.append({"fact": "shown_live", "attempt": self.record.number})
         return None
