@@ -305,6 +305,9 @@ def test_deltas_that_nobody_knows_are_kept_in_any_block() -> None:
     odd = grow(0, "sparkle_delta", shine=1)
     assert block_of(begin(0), odd).others == [odd]
     assert block_of(begin(0, "novel"), say(0, "a"), odd).others == [odd]
+    nameless = grow(0, "", shine=1)
+    block = block_of(begin(0, "novel"), nameless)
+    assert (block.others, block.parts) == ([nameless], [])
 
 
 def test_later_usage_and_fields_replace_earlier_ones_and_null_replaces_nothing() -> None:

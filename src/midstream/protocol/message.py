@@ -89,7 +89,7 @@ class Block:
         """The block as ``content_block_start`` had it."""
         self.type: str = self.fields["type"]
         self.closed = False
-        self.grows_by = _GROWS_BY.get(self.type, "")
+        self.grows_by = _GROWS_BY.get(self.type)
         self.parts: list[str] = []
         """The fragments of its text, thought or input; those of old were joined to longer ones."""
         self.additions = _NOTHING
