@@ -164,10 +164,7 @@ def check(case: Json) -> None:
     if _without_time(case):
         merged = Play({**case, "attempts": [_merged(attempt) for attempt in case["attempts"]]})
         other = merged.run()
-        outs = [
-            bytes(side.out) if ended else _to_its_end(side.out) for side, ended in ((merged, other), (play, failure))
-        ]
-        assert line_ends_aside(outs[0]) == line_ends_aside(outs[1]), "the chunks decide what the consumer sees"
+        assert _seen(merged, other) == _seen(play, failure), "the chunks decide what the consumer sees"
         assert (other and other.kind) == (failure and failure.kind), (other, failure)
         assert _plain(merged.engine.snapshot()) == _plain(play.engine.snapshot())
 
@@ -206,7 +203,7 @@ class Order:
 def _check_consumer(play: Play, failure: Failure | None) -> None:
     """The consumer has one legal message, or the beginning of one; and it is the one that the snapshot tells of."""
     data = bytes(play.out)
-    dialect = Bedrock() if data[:1] == b"\0" else Anthropic()
+    dialect = Bedrock() if _is_aws(data) else Anthropic()
     message, order = Message(), Order()
     for event in dialect.receive(data):
         assert not isinstance(event, Unreadable | ErrorReported), event
@@ -226,11 +223,8 @@ def _check_bytes(play: Play, failure: Failure | None) -> None:
     if len(history.attempts) != 1 or history.settled or not play.out:
         return
     data = b"".join(input[2].encode("latin-1") for input in attempt if input[1] == "received")
-    first = data[:1]
     headers = next((input[3] for input in attempt if input[1] == "opened"), {})
-    aws = first in (b"\0", b"\1") or headers.get("content-type", "").lower().startswith(
-        "application/vnd.amazon.eventstream"
-    )
+    aws = _is_aws(data) or headers.get("content-type", "").lower().startswith("application/vnd.amazon.eventstream")
     dialect = Bedrock() if aws else Anthropic()
     events = [event for event in dialect.receive(data) if not isinstance(event, Unreadable)]
     events += (event for event in dialect.end() if not isinstance(event, Unreadable))
@@ -255,10 +249,20 @@ def _without_time(case: Json) -> bool:
     return not timed and not {"held_bytes_max", "frame_bytes_max", "error_body_bytes_max"} & case["policy"].keys()
 
 
-def _to_its_end(out: bytearray) -> bytes:
+def _is_aws(data: bytes) -> bool:
+    """Whether this is an event stream: it begins with the size of a message, which is far below 32 MiB."""
+    return data[:1] in (b"\0", b"\1")
+
+
+def _seen(play: Play, failure: Failure | None) -> bytes:
+    """What can be compared of what a consumer got."""
+    data = bytes(play.out)
+    return line_ends_aside(data if failure else _to_its_end(data))
+
+
+def _to_its_end(data: bytes) -> bytes:
     """What a consumer got of a whole message, without what follows it: pings and comments of the same chunk."""
-    data = bytes(out)
-    events = (Bedrock() if data[:1] < b"\2" else Anthropic()).receive(data)
+    events = (Bedrock() if _is_aws(data) else Anthropic()).receive(data)
     last = next((at for at, event in enumerate(events) if type(event) is MessageStopped), len(events))
     for event in events[last + 1 :]:
         assert type(event) is Pinged or (type(event) is Unrecognised and not event.name), event

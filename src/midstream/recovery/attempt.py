@@ -283,8 +283,8 @@ class Attempt:
         if splice is not None:
             out += splice.expire()
         else:
-            out += self.commit.go_live(frozenset({"text", "thinking", "redacted_thinking"}))
-            self._live = self.commit.live and self.message.state is State.INSIDE
+            # Less is held than before, so that it cannot be too much.
+            self._show(self.commit.go_live(frozenset({"text", "thinking", "redacted_thinking"})), out)
             self.went_live = True
             self.facts.append({"fact": "shown_live", "attempt": self.record.number})
         return None
