@@ -107,12 +107,10 @@ def harm_of(rule: str, harm: Harm, *, waits: bool = False) -> None:
     cured = [case.good, *([fixed(case)] if is_fixed(rule) else [])]
     questions = [lambda text=text: harm(case.kind, text) for text in (case.bad, *cured)]
     claimed = [True, *(False for _ in cured)]
-    if not waits:
-        assert [question() for question in questions] == claimed
-        return
-    for _ in range(TRIES):
-        if (answers := streams.at_once(*questions)) == claimed:
-            return
+    for _ in range(TRIES if waits else 1):
+        answers = streams.at_once(*questions) if waits else [question() for question in questions]
+        if answers == claimed:
+            break
     assert answers == claimed
 
 
